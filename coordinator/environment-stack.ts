@@ -1,0 +1,107 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
+import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { parse } from "yaml";
+import { BackendHistory } from "./history/backend-history.ts";
+import type { HistoryReading } from "./history/history.ts";
+import { StackEvents } from "./stack-events.ts";
+
+/** How a preview or an update ended; `failure` is the engine's own words. */
+export interface StackRun {
+  readonly events: StackEvents;
+  readonly failure: string | undefined;
+  /** The engine's error itself, for those who tell a lock from a fault. */
+  readonly cause: unknown;
+  readonly seconds: number;
+}
+
+/** One environment's Pulumi stack, driven through the Automation API with the program in the current checkout. */
+export class EnvironmentStack {
+  readonly project: string;
+  readonly #stack: Stack;
+  readonly #progress: (line: string) => void;
+
+  private constructor(project: string, stack: Stack, progress: (line: string) => void) {
+    this.project = project;
+    this.#stack = stack;
+    this.#progress = progress;
+  }
+
+  /**
+   * @param workDir folder of Pulumi.yaml
+   * @throws when the backend knows no such stack, naming the command that makes it
+   */
+  static async select(
+    environment: string,
+    workDir: string,
+    progress: (line: string) => void,
+  ): Promise<EnvironmentStack> {
+    const settings = parse(await readFile(join(workDir, "Pulumi.yaml"), "utf8")) as { name: string };
+    const stack = await LocalWorkspace.selectStack({ stackName: environment, workDir }).catch((error: Error) => {
+      if (!/no stack named/.test(error.message)) throw error;
+      throw new Error(`stack ${environment} does not exist in this backend; make it: pulumi stack init ${environment}`);
+    });
+    return new EnvironmentStack(settings.name, stack, progress);
+  }
+
+  get name(): string {
+    return this.#stack.name;
+  }
+
+  async history(): Promise<HistoryReading> {
+    const url = process.env["PULUMI_BACKEND_URL"] ?? (await this.#stack.workspace.whoAmI()).url ?? "";
+    return new BackendHistory(this.#stack, { url, project: this.project }).read();
+  }
+
+  /** Changes nothing, takes no lock. */
+  async preview(configFile: string): Promise<StackRun> {
+    const events = new StackEvents("preview", this.#progress);
+    return timed(events, () => this.#stack.preview({ configFile, onEvent: events.take, color: "never" }));
+  }
+
+  /** Brings the environment to what the file says. @param message kept in the history for ever */
+  async up(configFile: string, message: string): Promise<StackRun> {
+    const events = new StackEvents("update", this.#progress);
+    return timed(events, () =>
+      this.#stack.up({ configFile, message, onEvent: events.take, color: "never", showSecrets: false }),
+    );
+  }
+
+  async tag(key: string, value: string): Promise<void> {
+    await this.#stack.setTag(key, value);
+  }
+
+  /** Removes the lock of an update whose owner is dead. */
+  async cancel(): Promise<void> {
+    await this.#stack.cancel();
+  }
+
+  /** Resources in the state, by URN; empty before the first update. */
+  async resources(): Promise<readonly { readonly urn: string; readonly outputs?: Record<string, unknown> }[]> {
+    const { deployment } = await this.#stack.exportStack();
+    return (
+      (deployment as { resources?: { urn: string; outputs?: Record<string, unknown> }[] } | undefined)?.resources ?? []
+    );
+  }
+}
+
+async function timed(events: StackEvents, run: () => Promise<unknown>): Promise<StackRun> {
+  const start = performance.now();
+  let failure: string | undefined;
+  let cause: unknown;
+  try {
+    await run();
+  } catch (error) {
+    cause = error;
+    failure = events.errors.length > 0 ? [...new Set(events.errors)].join("\n") : reasonIn(error);
+  }
+  return { events, failure, cause, seconds: (performance.now() - start) / 1000 };
+}
+
+/** The lines of the CLI that say what is wrong, without the dump of command, exit code and output. */
+function reasonIn(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const from = message.indexOf("error: ");
+  return from < 0 ? message : message.slice(from + "error: ".length).trim();
+}

@@ -1,0 +1,111 @@
+import { readFile, rename, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { parseDocument } from "yaml";
+import { environmentKey } from "./history/history.ts";
+import type { Pins, WavePins } from "./history/pinned-state.ts";
+import { appendItem, removeEntry, setValue } from "./yaml-edit.ts";
+
+/** What this class reads of an environment; releases/environment.ts checks the whole. */
+interface EnvironmentShape {
+  readonly pins?: Readonly<Record<string, Partial<WavePins>>>;
+  readonly present?: Readonly<Record<string, boolean>>;
+  readonly finalize?: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * `Pulumi.<env>.yaml` as people keep it: an edit changes the value it means and no other byte, so comments, order and
+ * quoting survive. Edits happen in memory; `write` alone touches the disk.
+ */
+export class StackFile {
+  readonly path: string;
+  readonly original: string;
+  #text: string;
+
+  constructor(path: string, text: string) {
+    this.path = path;
+    this.original = text;
+    this.#text = text;
+    const [fault] = parseDocument(text).errors;
+    if (fault) throw new Error(`${path}: ${fault.message}`);
+    const environment = this.environment();
+    if (typeof environment !== "object" || environment === null || Array.isArray(environment)) {
+      throw new Error(`${path}: config has no object ${environmentKey}; Pulumi.dev.yaml shows one`);
+    }
+  }
+
+  /** @throws when the file is missing, naming the option that chooses another */
+  static async read(path: string): Promise<StackFile> {
+    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      throw new Error(
+        `stack file ${path} does not exist; name an environment that has one (--env) or --config-file <path>`,
+      );
+    });
+    return new StackFile(path, text);
+  }
+
+  /** The plain value of `release-coordinator:environment`, unchecked: releases/environment.ts parses it. */
+  environment(): unknown {
+    const settings = parseDocument(this.#text).toJS() as { config?: Record<string, unknown> } | null;
+    return settings?.config?.[environmentKey];
+  }
+
+  pins(): Pins {
+    const entries = Object.entries(this.#shape().pins ?? {});
+    return Object.fromEntries(
+      entries.map(([wave, { now, back }]) => [wave, { now: now ?? "none", back: back ?? "none" }]),
+    );
+  }
+
+  setPins(wave: string, pins: WavePins): void {
+    const before = this.pins()[wave];
+    if (before?.now !== pins.now) this.#text = setValue(this.#text, pathTo("pins", wave, "now"), pins.now);
+    if (before?.back !== pins.back) this.#text = setValue(this.#text, pathTo("pins", wave, "back"), pins.back);
+  }
+
+  /** Parts once present stay present: a protected node that left the program would stop even the preview. */
+  addPresent(part: string): void {
+    if (this.#shape().present?.[part] === true) return;
+    this.#text = setValue(this.#text, pathTo("present", part), true);
+  }
+
+  finalize(): Readonly<Record<string, readonly string[]>> {
+    return this.#shape().finalize ?? {};
+  }
+
+  /** Names a mirror whose old side `finalize` may drop for one wave. */
+  addFinalize(wave: string, mirror: string): void {
+    if (this.finalize()[wave]?.includes(mirror)) return;
+    this.#text = appendItem(this.#text, pathTo("finalize", wave), mirror);
+  }
+
+  removeFinalize(wave: string): void {
+    if (wave in this.finalize()) this.#text = removeEntry(this.#text, pathTo("finalize", wave));
+  }
+
+  /** The file as it would be written. */
+  text(): string {
+    return this.#text;
+  }
+
+  get isChanged(): boolean {
+    return this.#text !== this.original;
+  }
+
+  /** Replaces the file in one step, so that a crash leaves the old or the new text, never half of one. */
+  async write(): Promise<void> {
+    if (!this.isChanged) return;
+    const temporary = join(dirname(this.path), `.${basename(this.path)}.${process.pid}`);
+    const { mode } = await stat(this.path);
+    await writeFile(temporary, this.#text, { mode });
+    await rename(temporary, this.path);
+  }
+
+  #shape(): EnvironmentShape {
+    return this.environment() as EnvironmentShape;
+  }
+}
+
+function pathTo(...keys: readonly string[]): readonly string[] {
+  return ["config", environmentKey, ...keys];
+}
