@@ -1,0 +1,151 @@
+import { Provider as Docker } from "@pulumi/docker/provider.js";
+import * as pulumi from "@pulumi/pulumi";
+import { Flags } from "../migrations/flags.ts";
+import { resolveReference } from "../migrations/reference.ts";
+import { Tenants } from "../migrations/tenants.ts";
+import type { RegionTarget } from "../migrations/wave-inputs.ts";
+import type { Environment } from "../releases/environment.ts";
+import type { Rollout } from "../releases/rollout.ts";
+import { Database } from "./database.ts";
+import { Fleet } from "./fleet.ts";
+import { getImage, readImages } from "./images.ts";
+import { Keeper } from "./keeper.ts";
+import { Secrets } from "./secrets.ts";
+import { Wave } from "./wave.ts";
+
+export interface PlatformArgs {
+  readonly environment: Environment;
+  /** What the environment's pins come to: fleets, waves and flags. */
+  readonly rollout: Rollout;
+}
+
+/**
+ * One environment at the releases that its waves pin. This file alone writes order:
+ * secrets, database -> tenants -> fleets healthy -> flags off -> prepare -> cutover, wave by wave -> flags on -> finalize.
+ */
+export class Platform extends pulumi.ComponentResource {
+  /** By wave: what its nodes did last. */
+  readonly waves: pulumi.Output<Record<string, string>>;
+  readonly tenants: pulumi.Output<string>;
+
+  constructor(name: string, { environment, rollout }: PlatformArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("release-coordinator:components:Platform", name, { environment: environment.name }, opts);
+    const child = { parent: this };
+    const region = environment.regions[0];
+    if (environment.runtime !== "docker" || region === undefined || environment.docker === undefined)
+      throw new pulumi.RunError(
+        `environment ${environment.name}: runtime ${environment.runtime} is not built yet; allowed is docker with one region`,
+      );
+    const targets: RegionTarget[] = environment.regions.map((at) => ({
+      name: at.name,
+      postgresUrl: at.postgres.url,
+      ...(environment.present.vault && at.vault !== undefined
+        ? { vaultAddress: at.vault.address, vaultToken: at.vault.token, transitMount: `transit-${environment.name}` }
+        : {}),
+    }));
+    const releaseRoles = rollout.targets.map((target) => target.role);
+
+    const secrets =
+      environment.present.vault && region.vault !== undefined
+        ? new Secrets(
+            region.name,
+            {
+              environment: environment.name,
+              address: resolveReference(region.vault.address),
+              token: pulumi.secret(resolveReference(region.vault.token)),
+              releases: rollout.vaultReleases,
+            },
+            child,
+          )
+        : undefined;
+    const database = new Database(region.name, { url: resolveReference(region.postgres.url), releaseRoles }, child);
+    const servers = [database, ...(secrets === undefined ? [] : [secrets])];
+
+    const tenants = new Tenants(
+      environment.name,
+      {
+        environment: environment.name,
+        regions: targets,
+        seeds: environment.tenants ?? [],
+        waves: rollout.waves.map((wave) => ({ name: wave.name, selector: wave.selector, release: wave.target })),
+        probes: rollout.fleets.map((fleet) => fleet.target),
+        releaseRoles,
+      },
+      { ...child, dependsOn: servers },
+    );
+
+    const images = readImages(environment.images);
+    const docker = new Docker(`${region.name}-docker`, { host: resolveReference(environment.docker.host) }, child);
+    const basePort = Number(resolveReference(environment.docker.basePort));
+    const keeper =
+      secrets === undefined
+        ? []
+        : [
+            new Keeper(
+              `${region.name}-keeper`,
+              {
+                environment: environment.name,
+                region: region.name,
+                image: getImage(images, "keeper"),
+                docker,
+                port: basePort + 99,
+                database,
+                secrets,
+              },
+              { ...child, dependsOn: [tenants] },
+            ),
+          ];
+    const fleets = rollout.fleets.map(
+      ({ release, target }) =>
+        new Fleet(
+          `${release.id}-${region.name}`,
+          { environment: environment.name, release, target, images, docker, basePort, database, secrets },
+          { ...child, dependsOn: [tenants] },
+        ),
+    );
+
+    const flags = (phase: "off" | "on", names: readonly string[], after: readonly pulumi.Resource[]): Flags =>
+      new Flags(
+        `${environment.name}-${phase}`,
+        { file: environment.flags.file, value: phase === "on", flags: [...names], phase },
+        { ...child, dependsOn: [...after] },
+      );
+    const flagsOff = flags("off", rollout.flagsOff, fleets);
+
+    // The cutover of a wave waits for those of the waves before it; every prepare may start at once.
+    const waves: Wave[] = [];
+    for (const wave of rollout.waves)
+      waves.push(
+        new Wave(
+          wave.name,
+          {
+            environment: environment.name,
+            wave: wave.name,
+            waves: rollout.waves.map((other) => ({ name: other.name, selector: other.selector })),
+            regions: targets,
+            release: wave.target,
+            ...(wave.back === undefined ? {} : { back: wave.back }),
+            releaseRoles,
+            deadlineSeconds: 1500,
+            concurrency: 2,
+            prepareAfter: [tenants, flagsOff, ...keeper],
+            cutoverAfter: [...fleets, ...waves.map((before) => before.cutover)],
+          },
+          child,
+        ),
+      );
+    const flagsOn = flags("on", rollout.flagsOn, waves.map((wave) => wave.cutover));
+    const finals = rollout.waves.map((wave, index) => waves[index]?.finalize(wave.finalize, [flagsOn]));
+
+    this.waves = pulumi.output(
+      Object.fromEntries(
+        rollout.waves.map(({ name: wave }, index) => [
+          wave,
+          pulumi.interpolate`${waves[index]?.prepare.summary}; ${waves[index]?.cutover.summary}; ${finals[index]?.summary}`,
+        ]),
+      ),
+    );
+    this.tenants = tenants.summary;
+    this.registerOutputs({ waves: this.waves, tenants: this.tenants });
+  }
+}

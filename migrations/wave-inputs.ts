@@ -1,0 +1,59 @@
+/** Plain JSON that every wave node gets: what to move, where it is, who belongs to the wave. No credentials, no counts. */
+export interface WaveInputs {
+  /** `prepare`, `cutover` or `finalize`. */
+  readonly kind: "prepare" | "cutover" | "finalize";
+  readonly environment: string;
+  readonly wave: string;
+  /** All waves in order: a tenant belongs to the first whose selector matches. */
+  readonly waves: readonly { readonly name: string; readonly selector: WaveSelector }[];
+  readonly regions: readonly RegionTarget[];
+  /** The pinned release: where the wave has to end. */
+  readonly release: ReleaseTarget;
+  /** The release that the wave comes from or may go back to; absent when there is none. */
+  readonly back?: ReleaseTarget;
+  /** Database roles of all releases: the ones a cutover fences. */
+  readonly releaseRoles: readonly string[];
+  /** After this time the node ends `partial` and the next update goes on. @default 1500 */
+  readonly deadlineSeconds: number;
+  /** Tenants moved at the same time, one worker process each; 1 to 64. */
+  readonly concurrency: number;
+  /** `finalize` only: mirrors to take to their end position. */
+  readonly mirrors?: readonly string[];
+  /** Outputs of the nodes before this one, so that it looks again when they have moved something. */
+  readonly after?: string;
+}
+
+/** Chooses tenants of a wave from the live registry. */
+export interface WaveSelector {
+  readonly ids?: readonly string[];
+  readonly tags?: readonly string[];
+  /** 1 to 100 per cent of the tenants, by a hash of the id: stable while others are onboarded. */
+  readonly percentage?: number;
+  /** All that no earlier wave has taken. */
+  readonly rest?: true;
+}
+
+/** What the engine needs to know of a release. */
+export interface ReleaseTarget {
+  readonly id: string;
+  /** 12 hex digits of the content hash. */
+  readonly hash: string;
+  readonly pin: string;
+  /** 1 for r1: orders releases. */
+  readonly number: number;
+  /** The database role of its services. */
+  readonly role: string;
+  readonly schema: { readonly expandTo: string; readonly contractTo: string };
+  /** Mirrors whose authority is the sink in this release; all others stand on their source. */
+  readonly sinkMirrors: readonly string[];
+}
+
+/** Where a region's servers are; credentials are references (`env:NAME`), never values. */
+export interface RegionTarget {
+  readonly name: string;
+  readonly postgresUrl: string;
+  readonly vaultAddress?: string;
+  readonly vaultToken?: string;
+  /** @default `transit-<environment>` */
+  readonly transitMount?: string;
+}
