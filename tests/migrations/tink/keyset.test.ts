@@ -53,7 +53,7 @@ describe("keyset", () => {
     assert.equal(added.primaryKeyId, first.primaryKeyId);
     assert.equal(added.keys[1]?.status, "enabled");
     assert.equal(added.withPrimary(newId).primaryKeyId, newId);
-    assert.throws(() => added.withPrimary(newId ^ 1), /the primary key \d+ is not in it/);
+    assert.throws(() => added.withPrimary(0), /the primary key 0 is not in it/);
     assert.throws(() => keysetOf("one key disabled, one destroyed").withPrimary(10), /10 is disabled/);
   });
 
