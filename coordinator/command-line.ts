@@ -1,0 +1,51 @@
+import { Command, CommanderError } from "commander";
+import { registerHistory } from "./history.ts";
+import { exitCodes } from "./outcome.ts";
+import type { Surroundings } from "./project.ts";
+import type { Terminal } from "./terminal.ts";
+
+const registrations = [registerHistory];
+
+const lessons = `
+Exit codes: 0 go or done, 1 error, 2 no-go, 3 needs a human or time.
+
+Examples:
+  coordinator status --env dev               where every wave is, and can I go back
+  coordinator diff --env dev                 what an update would change
+  coordinator promote r2 --env dev           move to the next release
+  coordinator rollback dev --dry-run         what going back would take
+`;
+
+/**
+ * Runs one command line.
+ * @param words arguments behind the program's name
+ * @param folder where the command was started; the project is the nearest Pulumi.yaml at or above it
+ * @returns the exit code
+ */
+export async function runCommandLine(words: readonly string[], terminal: Terminal, folder: string): Promise<number> {
+  let exitCode = exitCodes.go;
+  const surroundings: Surroundings = { terminal, folder, exit: (code) => void (exitCode = code) };
+  const program = new Command("coordinator")
+    .description("moves an environment to a release, and back, without losing a row")
+    .addHelpText("after", lessons)
+    .configureOutput({ writeOut: terminal.stdout, writeErr: terminal.stderr })
+    .exitOverride();
+  for (const register of registrations) register(program, surroundings);
+  for (const command of allCommands(program)) {
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: terminal.stdout, writeErr: terminal.stderr })
+      .showHelpAfterError();
+  }
+  try {
+    await program.parseAsync([...words], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exitCodes.go : exitCodes.error;
+  }
+  return exitCode;
+}
+
+function allCommands(command: Command): readonly Command[] {
+  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
+}

@@ -1,0 +1,125 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { runCommandLine } from "../../coordinator/command-line.ts";
+
+const repository = resolve(import.meta.dirname, "../..");
+const run = promisify(execFile);
+
+/** What a command printed and how it ended. */
+export interface CommandRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * A small program of our own on a temporary `file://` backend: the real Pulumi, the real history files, no servers.
+ * Its nodes carry the type names of the real graph (`Wave`, `Fleet`), and `extra` adds resources outside of them.
+ */
+export class TemporaryStack {
+  readonly folder: string;
+  readonly #environment: Record<string, string>;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.#environment = {
+      PULUMI_HOME: join(folder, "home"),
+      PULUMI_BACKEND_URL: `file://${join(folder, "backend")}`,
+      PULUMI_CONFIG_PASSPHRASE: "test",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+    };
+  }
+
+  static async make(): Promise<TemporaryStack> {
+    const folder = await mkdtemp(join(tmpdir(), "coordinator-stack-"));
+    const stack = new TemporaryStack(folder);
+    for (const each of ["program", "backend", "home"]) await mkdir(join(folder, each));
+    const settings = { name: "release-coordinator", runtime: { name: "nodejs", options: { typescript: false } } };
+    await writeFile(join(stack.program, "Pulumi.yaml"), JSON.stringify(settings));
+    await writeFile(join(stack.program, "package.json"), JSON.stringify({ type: "module", main: "index.ts" }));
+    await writeFile(join(stack.program, "index.ts"), program);
+    await symlink(join(repository, "node_modules"), join(stack.program, "node_modules"));
+    return stack;
+  }
+
+  /** Folder of Pulumi.yaml. */
+  get program(): string {
+    return join(this.folder, "program");
+  }
+
+  get historyFolder(): string {
+    return join(this.folder, "backend", ".pulumi", "history", "release-coordinator", "dev");
+  }
+
+  get lockFolder(): string {
+    return join(this.folder, "backend", ".pulumi", "locks", "organization", "release-coordinator", "dev");
+  }
+
+  get stackFile(): string {
+    return join(this.program, "Pulumi.dev.yaml");
+  }
+
+  async writeStackFile(text: string): Promise<void> {
+    await writeFile(this.stackFile, text);
+  }
+
+  /** Runs the real pulumi, which has to be on PATH with the Node language host and the launcher of dynamic providers. */
+  async pulumi(...words: string[]): Promise<string> {
+    const env = { ...process.env, ...this.#environment };
+    const { stdout } = await run("pulumi", [...words, "--non-interactive"], { cwd: this.program, env });
+    return stdout;
+  }
+
+  async coordinator(...words: string[]): Promise<CommandRun> {
+    let stdout = "";
+    let stderr = "";
+    const terminal = {
+      stdout: (text: string) => void (stdout += text),
+      stderr: (text: string) => void (stderr += text),
+    };
+    const before = { ...process.env };
+    Object.assign(process.env, this.#environment);
+    try {
+      const code = await runCommandLine(words, terminal, this.program);
+      return { code, stdout, stderr };
+    } finally {
+      for (const key of Object.keys(this.#environment)) {
+        if (before[key] === undefined) delete process.env[key];
+        else process.env[key] = before[key];
+      }
+    }
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+const program = `
+import * as pulumi from "@pulumi/pulumi";
+const environment = new pulumi.Config("release-coordinator").requireObject("environment");
+const provider = {
+  create: async (inputs) => {
+    if (inputs.fails) throw new Error("the disk of tenant acme is full");
+    return { id: inputs.label, outs: { ...inputs, status: inputs.status ?? "done", summary: "moved" } };
+  },
+  update: async (id, olds, inputs) => {
+    if (inputs.fails) throw new Error("the disk of tenant acme is full");
+    return { outs: { ...inputs, status: inputs.status ?? "done", summary: "moved" } };
+  },
+};
+class Node extends pulumi.dynamic.Resource {
+  constructor(name, inputs, opts) { super(provider, name, { label: name, ...inputs }, opts); }
+}
+class Part extends pulumi.ComponentResource {
+  constructor(type, name) { super("release-coordinator:components:" + type, name); }
+}
+for (const [wave, pins] of Object.entries(environment.pins)) {
+  const parent = new Part("Wave", wave);
+  new Node("cutover-" + wave, { ...pins, ...(environment.test?.wave ?? {}) }, { parent });
+}
+for (const [name, value] of Object.entries(environment.test?.extra ?? {})) new Node(name, { value }, { parent: new Part("Database", name) });
+`;
