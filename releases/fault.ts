@@ -51,28 +51,21 @@ export function explainPath(path: readonly PropertyKey[]): string {
 
 export function explainValue(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? typeof value);
+  const plain = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? typeof value);
+  const text = plain.replaceAll(/\/\/[^/@\s"]+@/g, "//[secret]@");
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 
 /**
  * The faults behind zod's issues.
  * @param file where the reader has to edit, e.g. `releases/r2.ts`
- * @param prefix path of `input` inside the document
  */
-export function faultsOfIssues(
-  issues: readonly z.core.$ZodIssue[],
-  input: unknown,
-  file: string,
-  prefix: readonly PropertyKey[] = [],
-): Fault[] {
+export function faultsOfIssues(issues: readonly z.core.$ZodIssue[], input: unknown, file: string): Fault[] {
   return issues.flatMap((issue) => {
     const seen = valueAt(input, issue.path);
-    const path = [...prefix, ...issue.path];
+    const { path } = issue;
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) =>
-        misspeltKey(key, (seen as Record<string, unknown>)[key], issue.message, file, path),
-      );
+      return issue.keys.map((key) => misspeltKey(key, issue.message, file, path));
     }
     if (issue.code === "invalid_key") {
       const hint = hintOf(issue.issues[0]) ?? { allowed: issue.message };
@@ -97,10 +90,11 @@ export function faultAt(path: readonly PropertyKey[], seen: string, hint: FaultH
   return { path: where, seen, allowed: hint.allowed, mend };
 }
 
-function misspeltKey(key: string, value: unknown, known: string, file: string, path: readonly PropertyKey[]): Fault {
+function misspeltKey(key: string, known: string, file: string, path: readonly PropertyKey[]): Fault {
   const near = known.split(", ").find((candidate) => isNear(candidate, key));
   const mend = near === undefined ? `remove ${key} from ${file}` : `write ${near} instead of ${key} in ${file}`;
-  return faultAt([...path, key], explainValue(value), { allowed: `one of the keys ${known}`, mend }, file);
+  // The value is not shown: behind a misspelt `token` stands a token.
+  return faultAt([...path, key], `the key ${key}`, { allowed: `one of the keys ${known}`, mend }, file);
 }
 
 function hintOf(issue: z.core.$ZodIssue | undefined): FaultHint | undefined {

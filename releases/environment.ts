@@ -1,0 +1,133 @@
+import { z } from "zod";
+import { crossFaults } from "./environment-checks.ts";
+import { FaultReport, explainValue, faultsOfIssues } from "./fault.ts";
+import type { Fault } from "./fault.ts";
+import { findPinIn, pinForm } from "./pin.ts";
+import { reference, secretReference } from "./reference.ts";
+import { amount, closed, oneOf, releaseId, sentence, slug, text, whole, yesNo } from "./schema.ts";
+import { windowText } from "./window.ts";
+
+const pin = text(
+  (value) => findPinIn(value) !== undefined,
+  pinForm,
+  "write the pin that coordinator lint prints for the release",
+);
+const external = oneOf(["external"]);
+
+const region = closed({
+  name: slug,
+  postgres: closed({ kind: external, url: secretReference }),
+  vault: closed({ kind: external, address: reference, token: secretReference }).optional(),
+  milvus: closed({ kind: external, address: reference, token: secretReference }).optional(),
+  /** Kubernetes only: the context of the kubeconfig. */
+  cluster: closed({ context: sentence }).optional(),
+});
+
+const tag = text(/^[a-z][a-z0-9-]{0,40}$/, "a tag of small letters, digits and dashes");
+
+/** A tenant id names a database, a Vault key and a path of the gateway. */
+export const tenantId = text(
+  /^[a-z][a-z0-9-]{1,40}$/,
+  "a tenant id: 2 to 41 small letters, digits and dashes, a letter first",
+);
+
+/** Exactly one of four ways to choose tenants. */
+const selector = closed({
+  ids: z.array(tenantId, { error: "a list of tenant ids" }).min(1, { error: "at least one tenant id" }).optional(),
+  tags: z.array(tag, { error: "a list of tags" }).min(1, { error: "at least one tag" }).optional(),
+  /** Share of all tenants, chosen by a hash of the id: onboarding a tenant moves no other. */
+  percentage: amount(0, 100, "percent").optional(),
+  /** Everybody whom no wave before chose. */
+  rest: z.literal(true, { error: "true" }).optional(),
+});
+
+export const waveSchema = closed({ name: slug, selector });
+/** What a wave runs, and the fleet kept beside it for the way back. `none` closes that way. */
+export const wavePinsSchema = closed({
+  now: pin,
+  back: text((value) => value === "none" || findPinIn(value) !== undefined, `${pinForm}; or none`),
+});
+export const tenantSchema = closed({ id: tenantId, tags: z.array(tag, { error: "a list of tags" }).default([]) });
+
+const approval = closed({
+  /** People who must approve, each of them another one. */
+  minimum: whole(0, 10, "people"),
+  roles: z.array(slug, { error: "a list of roles" }).default([]),
+});
+
+const backup = z.discriminatedUnion(
+  "kind",
+  [
+    /** Point-in-time recovery that somebody else runs; `proof` is a command that exits 0 when it is fresh. */
+    closed({ kind: z.literal("pitr"), proof: sentence }),
+    closed({ kind: z.literal("dump"), to: reference, keepDays: whole(1, 365, "days") }),
+  ],
+  { error: "a kind: pitr with proof, or dump with to and keepDays" },
+);
+
+const calendarDate = text(
+  (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && new Date(`${value}T00:00:00Z`).toJSON()?.startsWith(value) === true,
+  'a calendar date in quotes such as "2027-03-01"',
+);
+
+/** The object `release-coordinator:environment` of a stack file. */
+export const environmentSchema = closed({
+  name: text(/^[a-z][a-z0-9-]{1,20}$/, "2 to 21 small letters, digits and dashes, a letter first"),
+  runtime: oneOf(["docker", "kubernetes"]),
+  regions: z.array(region, { error: "a list of regions" }).min(1, { error: "at least one region" }),
+  /** Needed by runtime docker. `basePort`: first of 100 free ports. */
+  docker: closed({ host: reference, basePort: reference }).optional(),
+  /** File with the image of every `<release>/<service>`. */
+  images: reference,
+  gateway: closed({ url: reference }),
+  flags: closed({ file: reference }),
+  metrics: closed({ url: reference }).optional(),
+  /** Stateful parts that are rendered whatever is pinned. */
+  present: closed({ vault: yesNo, milvus: yesNo }),
+  /** In the order in which they move. */
+  waves: z.array(waveSchema, { error: "a list of waves" }).min(1, { error: "at least one wave" }),
+  pins: z.record(z.string(), wavePinsSchema, { error: "an object: wave name, then now and back" }),
+  /** Mirrors to take to their end position, by wave: after it there is no instant way back. */
+  finalize: z
+    .record(z.string(), z.array(slug, { error: "a list of mirrors" }), { error: "an object: wave name, then mirrors" })
+    .default({}),
+  /** Seed tenants, onboarded by the update. */
+  tenants: z.array(tenantSchema, { error: "a list of tenants" }).default([]),
+  /** When changes may start; none = always. A rollback never waits for one. */
+  windows: z.array(windowText, { error: "a list of change windows" }).default([]),
+  approvals: closed({ promotion: approval, finalize: approval }).default({
+    promotion: { minimum: 0, roles: [] },
+    finalize: { minimum: 0, roles: [] },
+  }),
+  /** Share of a wave's tenants that may fail before the next wave is not begun. */
+  failureBudget: closed({ maxFailedPercent: amount(0, 50, "percent") }).default({ maxFailedPercent: 0 }),
+  backup: backup.optional(),
+  /** Release id -> day it is planned for. */
+  planned: z.record(releaseId, calendarDate, { error: "an object: release id, then date" }).default({}),
+});
+
+export type Environment = z.infer<typeof environmentSchema>;
+export type Selector = z.infer<typeof selector>;
+export type WavePins = z.infer<typeof wavePinsSchema>;
+
+/** All faults of a stack's environment, of single fields and between fields; empty = sound. */
+export function faultsOfEnvironment(raw: unknown, file = fileOf(raw)): Fault[] {
+  const parsed = environmentSchema.safeParse(raw);
+  const own = parsed.success ? [] : faultsOfIssues(parsed.error.issues, raw, file);
+  return [...own, ...crossFaults(raw, file)];
+}
+
+/**
+ * Parses the object `release-coordinator:environment`; defaults are filled in.
+ * @throws {FaultReport} with every fault: path, value seen, what is allowed, the mend
+ */
+export function parseEnvironment(raw: unknown, file = fileOf(raw)): Environment {
+  const faults = faultsOfEnvironment(raw, file);
+  if (faults.length > 0) throw new FaultReport(`${file}, release-coordinator:environment`, faults);
+  return environmentSchema.parse(raw);
+}
+
+function fileOf(raw: unknown): string {
+  const name = typeof raw === "object" && raw !== null && "name" in raw ? raw.name : undefined;
+  return typeof name === "string" ? `Pulumi.${name}.yaml` : `the stack file (name: ${explainValue(name)})`;
+}
