@@ -1,11 +1,15 @@
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import pg from "pg";
+import { repositoryFolder } from "../local/folders.ts";
+import { pulumiTool } from "../local/toolchain/pulumi.ts";
 import { ensurePython } from "../local/toolchain/python.ts";
+import { toolBinFolder } from "../local/toolchain/tool.ts";
+import { vaultTool } from "../local/toolchain/vault.ts";
 
 /** Where the Vault of this test run is. */
 export interface TestVault {
@@ -26,6 +30,9 @@ let guard: ChildProcessByStdio<Writable, Readable, null> | undefined;
  */
 export async function mochaGlobalSetup(): Promise<void> {
   process.env["RC_PYTHON"] ??= await ensurePython();
+  // As in .local/env; a tool that nobody has installed yet is missed by the test that needs it.
+  const folders = [join(repositoryFolder, "node_modules", ".bin"), ...[pulumiTool, vaultTool].map(toolBinFolder)];
+  process.env["PATH"] = [...folders, process.env["PATH"]].join(delimiter);
   if (process.env["RC_TEST_POSTGRES_URL"] && process.env["RC_TEST_VAULT_ADDR"] && process.env["RC_TEST_VAULT_TOKEN"])
     return;
   const child = spawn(process.execPath, [join(import.meta.dirname, "server-guard.ts")], {

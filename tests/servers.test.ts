@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { isRunning } from "../../local/servers/server-process.ts";
+import { isRunning } from "../local/servers/server-process.ts";
 import {
   createDatabase,
   createRoles,
@@ -15,7 +15,7 @@ import {
   getVault,
   releaseRoles,
   roleUrl,
-} from "../servers.ts";
+} from "./servers.ts";
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });
@@ -70,7 +70,7 @@ describe("servers of the tests", () => {
       // A stand-in for mocha: holds the pipe to the guard, and does nothing else.
       const script = `
         const { spawn } = require("node:child_process");
-        const guard = spawn(process.execPath, [${JSON.stringify(join(import.meta.dirname, "..", "server-guard.ts"))}], { stdio: ["pipe", "inherit", "inherit"], detached: true });
+        const guard = spawn(process.execPath, [${JSON.stringify(join(import.meta.dirname, "server-guard.ts"))}], { stdio: ["pipe", "inherit", "inherit"], detached: true });
         console.log(JSON.stringify({ guard: guard.pid }));`;
       const run = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
       const lines = createInterface({ input: run.stdout })[Symbol.asyncIterator]();

@@ -1,0 +1,109 @@
+import { copyFile, chmod, mkdir, rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { cacheFolder, repositoryFolder } from "../folders.ts";
+import { withLock } from "./cache-lock.ts";
+
+/** A binary built from a pinned Go module; the pins are `go.mod` and `go.sum` in `local/toolchain/<name>/`. */
+export interface GoBuild {
+  /** Stem of the cache folder. */
+  readonly name: string;
+  readonly version: string;
+  /** Folder of go.mod. @default `local/toolchain/<name>` */
+  readonly moduleFolder?: string;
+  /** Import path of the main package. */
+  readonly package: string;
+  readonly binary: string;
+  /** Linker flags besides `-s -w`, such as `-X path.Version=1.2.3`. */
+  readonly linkerFlags?: string;
+  readonly tags?: string;
+  /** Files of a module that are copied beside the binary and made executable. */
+  readonly scripts?: { readonly module: string; readonly paths: readonly string[] };
+}
+
+/** Folder in the cache where the build's binaries are or will be. */
+export const buildBinFolder = (build: Pick<GoBuild, "name" | "version">): string =>
+  join(cacheFolder(), `${build.name}-${build.version}`, "bin");
+
+/**
+ * Builds the binary into the cache unless it is there; a killed build leaves nothing that looks finished, and two at
+ * once build once.
+ * @param onProgress gets one short line now and then
+ * @throws {Error} with the compiler's last words
+ */
+export async function buildGo(build: GoBuild, onProgress: (text: string) => void): Promise<void> {
+  const folder = build.moduleFolder ?? join(repositoryFolder, "local", "toolchain", build.name);
+  const binFolder = buildBinFolder(build);
+  await mkdir(binFolder, { recursive: true });
+  const lock = join(cacheFolder(), `${build.name}-${build.version}.lock`);
+  const waiting = (): void => onProgress(`${build.binary}: another process is building it, waiting`);
+  await withLock(
+    lock,
+    async () => {
+      if (!existsSync(join(binFolder, build.binary))) await compile(build, folder, binFolder, onProgress);
+      if (build.scripts) await copyScripts(build.scripts, folder, binFolder);
+    },
+    waiting,
+  );
+}
+
+async function compile(
+  build: GoBuild,
+  folder: string,
+  binFolder: string,
+  onProgress: (text: string) => void,
+): Promise<void> {
+  const unfinished = join(binFolder, `.${build.binary}.unfinished`);
+  const flags = [
+    "-v",
+    "-ldflags",
+    `-s -w ${build.linkerFlags ?? ""}`.trimEnd(),
+    ...(build.tags ? ["-tags", build.tags] : []),
+  ];
+  // GOWORK off: a go.work in a parent folder of the checkout must not change what is built.
+  const environment = { GOWORK: "off" };
+  const process = execa("go", ["build", ...flags, "-o", unfinished, build.package], {
+    cwd: folder,
+    env: environment,
+    reject: false,
+    buffer: false,
+    stdout: "ignore",
+    stdin: "ignore",
+  });
+  let packages = 0;
+  const lastLines: string[] = [];
+  // With -v go names each package as it is compiled, and before that each module as it is downloaded.
+  for await (const line of process.iterable({ from: "stderr" })) {
+    lastLines.push(line);
+    if (lastLines.length > 12) lastLines.shift();
+    if (line.startsWith("go: downloading")) onProgress(`${build.binary}: ${line.slice("go: ".length)}`);
+    else onProgress(`${build.binary}: compiled ${++packages} packages, last ${line}`);
+  }
+  const { exitCode } = await process;
+  if (exitCode !== 0) {
+    await rm(unfinished, { force: true });
+    throw new Error(
+      `go build of ${build.package} ${build.version} failed (exit code ${exitCode ?? "none"}); ` +
+        `run \`cd ${folder} && go build ${build.package}\` to see it alone. Its last lines:\n${lastLines.join("\n")}`,
+    );
+  }
+  await rename(unfinished, join(binFolder, build.binary));
+}
+
+async function copyScripts(scripts: NonNullable<GoBuild["scripts"]>, folder: string, binFolder: string): Promise<void> {
+  const missing = scripts.paths.filter((path) => !existsSync(join(binFolder, path.slice(path.lastIndexOf("/") + 1))));
+  if (missing.length === 0) return;
+  const { stdout } = await execa("go", ["list", "-m", "-f", "{{.Dir}}", scripts.module], {
+    cwd: folder,
+    env: { GOWORK: "off" },
+  });
+  for (const path of missing) {
+    const target = join(binFolder, path.slice(path.lastIndexOf("/") + 1));
+    const unfinished = `${target}.unfinished`;
+    await copyFile(join(stdout, path), unfinished);
+    // Go's module cache holds files read-only and not executable.
+    await chmod(unfinished, 0o755);
+    await rename(unfinished, target);
+  }
+}
