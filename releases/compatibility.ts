@@ -12,11 +12,14 @@ export function compatibility(services: readonly ServiceContract[]): Verdict {
   return verdictOf([...services.flatMap((service) => unmetApis(service, services)), ...faultyDependencies(services)]);
 }
 
-/** Do a list of versions served (`1.4.0 || 2.0.0`) and a range required have a version in common? A range nobody can read has none. */
-export function isServed(served: string, required: string): boolean {
-  return (
-    semver.validRange(served) !== null && semver.validRange(required) !== null && semver.intersects(served, required)
-  );
+/** Does the service answer the API in a version of the range? A range nobody can read holds no version. */
+export function answers(service: Pick<Service, "serves">, api: string, range: string): boolean {
+  return Object.hasOwn(service.serves, api) && haveCommonVersion(service.serves[api] ?? "", range);
+}
+
+export function haveCommonVersion(one: string, other: string): boolean {
+  const isReadable = [one, other].every((range) => range.trim() !== "" && semver.validRange(range) !== null);
+  return isReadable && semver.intersects(one, other);
 }
 
 function unmetApis(caller: ServiceContract, services: readonly ServiceContract[]): Finding[] {
@@ -28,7 +31,7 @@ function unmetApis(caller: ServiceContract, services: readonly ServiceContract[]
         `${caller.name} requires API ${api} ${range}, which no service serves: add the service or drop the requirement`,
       );
     }
-    const fitting = servers.filter((server) => isServed(server.serves[api] ?? "", range));
+    const fitting = servers.filter((server) => answers(server, api, range));
     if (fitting.length === 0) {
       const offered = servers.map((server) => `${server.name} serves ${server.serves[api]}`).join(", ");
       return no(

@@ -4,6 +4,7 @@ import type { Fault } from "./fault.ts";
 import { at, listOf, pieceOf } from "./piece.ts";
 import type { Piece } from "./piece.ts";
 import { findPinIn, pinOf } from "./pin.ts";
+import { areNeighbours } from "./release-path.ts";
 import type { Release } from "./release.ts";
 
 /** Faults of the pins: unknown, edited or unfit releases, and more than one release between `now` and `back`. */
@@ -89,11 +90,6 @@ function pinFaultsAt(path: readonly PropertyKey[], text: unknown, environment: P
     faults.push(at(path, text, `a release for ${regions} region(s); ${release.id} runs in ${range}`, file));
   }
   return faults;
-}
-
-/** One of the two directly follows the other. */
-function areNeighbours(one: Release, other: Release): boolean {
-  return one.requires.releases.includes(other.id) || other.requires.releases.includes(one.id);
 }
 
 function releaseIn(text: unknown): Release | undefined {

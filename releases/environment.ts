@@ -58,7 +58,7 @@ const approval = closed({
 const backup = z.discriminatedUnion(
   "kind",
   [
-    /** Point-in-time recovery that somebody else runs; `proof` is a command that exits 0 when it is fresh. */
+    /** Point-in-time recovery that somebody else runs; `proof`: a command that exits 0 when it is fresh, or a reference to one. */
     closed({ kind: z.literal("pitr"), proof: sentence }),
     closed({ kind: z.literal("dump"), to: reference, keepDays: whole(1, 365, "days") }),
   ],
