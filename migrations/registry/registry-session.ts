@@ -1,0 +1,84 @@
+import pg from "pg";
+import { stateOf, withoutRows } from "../postgres/errors.ts";
+import { databaseUrl } from "../schema/database-url.ts";
+
+/** Database that holds the registry in every region. */
+export const registryDatabase = "rc_registry";
+
+/** URL of a region's registry, from the URL of its server. */
+export const registryUrl = (postgresUrl: string): string => databaseUrl(postgresUrl, registryDatabase);
+
+/** What the queries of the registry run on: a pool, or the one connection of a transaction. */
+export interface RegistrySession {
+  /** Rows of one statement. @throws with the mend, without rows of the database */
+  query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** A pool of sessions on one registry; connects at the first query. */
+export class RegistryPool implements RegistrySession {
+  readonly #pool: pg.Pool;
+
+  /** @param url login whose role is switched to rc_migrator, or to rc_reader when only reading */
+  constructor(url: string, { isReadOnly = false }: { readonly isReadOnly?: boolean } = {}) {
+    const database = decodeURIComponent(new URL(url).pathname.slice(1)) || registryDatabase;
+    const role = isReadOnly ? "rc_reader" : "rc_migrator";
+    this.#pool = new pg.Pool({
+      connectionString: databaseUrl(url, database, { role, isReadOnly, lockTimeoutMs: 10_000 }),
+      application_name: "rc-registry",
+      connectionTimeoutMillis: 10_000,
+      max: 4,
+      // A process must be able to end without closing us.
+      allowExitOnIdle: true,
+    });
+    // An idle session that the server ends is replaced at the next query.
+    this.#pool.on("error", () => undefined);
+  }
+
+  async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    return run<Row>(this.#pool, text, values);
+  }
+
+  /** Runs `work` between BEGIN and COMMIT on one connection; rolled back when it throws. */
+  async transaction<T>(work: (session: RegistrySession) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw explain(error);
+    });
+    let broken = false;
+    try {
+      await client.query("BEGIN");
+      const result = await work({ query: (text, values = []) => run(client, text, values) });
+      await client.query("COMMIT");
+      return result;
+    } catch (error) {
+      await client.query("ROLLBACK").catch(() => (broken = true));
+      throw explain(error);
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+}
+
+async function run<Row extends pg.QueryResultRow>(
+  on: pg.Pool | pg.PoolClient,
+  text: string,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  try {
+    return (await on.query<Row>(text, [...values])).rows;
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+/** Database absent, schema absent, table absent, column absent. */
+const absent = new Set(["3D000", "3F000", "42P01", "42703"]);
+
+function explain(error: unknown): Error {
+  const plain = withoutRows(error);
+  if (!absent.has(stateOf(plain) ?? "") || plain.message.startsWith("registry:")) return plain;
+  return new Error(`registry: ${plain.message}; it is made and brought up to date by: pulumi up`, { cause: plain });
+}
