@@ -78,7 +78,6 @@ describe("keyset", () => {
       inspect(keyset, { depth: 9, showHidden: true }),
       inspect(keyset.keys[0], { showHidden: true }),
       JSON.stringify(keyset),
-      String(keyset),
       printed(() => decodeKeyset(prefixed)),
       printed(() => decodeKeyset(value)),
       printed(() => decodeEncryptedKeyset(value)),

@@ -6,7 +6,7 @@ import { sealedKeyId } from "../../../migrations/tink/aead.ts";
 import { decodeEncryptedKeyset, encodeKeyset, generateKeyset } from "../../../migrations/tink/keyset.ts";
 import { Keyring, KeyringError, type OpenedKeyset } from "../../../migrations/vault/keyring.ts";
 import type { Queryable } from "../../../migrations/vault/keyset-table.ts";
-import { Transit } from "../../../migrations/vault/transit.ts";
+import type { Transit } from "../../../migrations/vault/transit.ts";
 import { VaultError } from "../../../migrations/vault/vault-error.ts";
 import { createDatabase, dropDatabase } from "../../servers.ts";
 import { newTenant, shredKek, testMount, testTransit } from "./test-vault.ts";
@@ -163,7 +163,10 @@ describe("keyring", () => {
     );
     assert.deepEqual(await keyring.rewrapAll(), { rewrapped: 3, unchanged: 0 });
     assert.deepEqual(await keyring.rewrapAll(), { rewrapped: 0, unchanged: 3 });
-    const { rows } = await pool.query("SELECT * FROM rc.keyset WHERE tenant = $1 ORDER BY class, version", [tenant]);
+    const { rows } = await pool.query<{ version: number; encrypted: Buffer; created_at: Date }>(
+      "SELECT version, encrypted, created_at FROM rc.keyset WHERE tenant = $1 ORDER BY class, version",
+      [tenant],
+    );
     assert.ok(rows.every((row) => decodeEncryptedKeyset(row.encrypted).startsWith("vault:v2:")));
     assert.deepEqual(
       rows.map(({ version, created_at }) => ({ version, created_at })),
@@ -172,6 +175,19 @@ describe("keyring", () => {
     for (const version of [1, 2]) {
       assert.ok((await ring(tenant).get("prompt", version)).aead.open(sealed, ad).equals(plain));
     }
+  });
+
+  it("rewraps nothing to what Vault opens to something else", async () => {
+    const tenant = newTenant();
+    await ring(tenant).ensure("prompt");
+    const { rows: before } = await pool.query("SELECT encrypted FROM rc.keyset WHERE tenant = $1", [tenant]);
+    await transit.rotate(tenant);
+    const lying = Object.assign(await testTransit(), {
+      rewrapMany: async () => [await transit.wrap(tenant, encodeKeyset(generateKeyset()))],
+    });
+    await assert.rejects(new Keyring({ client: pool, transit: lying, tenant }).rewrapAll(), /to something else/);
+    const { rows: after } = await pool.query("SELECT encrypted FROM rc.keyset WHERE tenant = $1", [tenant]);
+    assert.deepEqual(after, before);
   });
 
   it("leaves a keyset alone that somebody else wraps anew at the same time", async () => {
@@ -271,7 +287,10 @@ describe("keyring", () => {
   }
 
   async function rowsOf(tenant: string): Promise<[string, number][]> {
-    const { rows } = await pool.query("SELECT class, version FROM rc.keyset WHERE tenant = $1 ORDER BY 1, 2", [tenant]);
+    const { rows } = await pool.query<{ class: string; version: number }>(
+      "SELECT class, version FROM rc.keyset WHERE tenant = $1 ORDER BY 1, 2",
+      [tenant],
+    );
     return rows.map((row) => [row.class, row.version]);
   }
 });

@@ -1,45 +1,53 @@
-import { createServer, type IncomingMessage } from "node:http";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** What the server answers to one request: a status with a JSON body, a broken connection, or silence. */
 export type Reply = { readonly status: number; readonly body?: object | string } | "reset" | "silence";
 
-/** A server for what a real Vault cannot be made to do on demand: it gives the replies in turn, the last one for ever. */
+export interface ReceivedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly token: string | undefined;
+  readonly body: string;
+}
+
+/** A server for what a real Vault cannot be made to do on demand. */
 export class StandInVault implements AsyncDisposable {
   readonly address: string;
-  readonly requests: { method: string; path: string; token: string | undefined; body: string }[];
-  readonly #close: () => Promise<void>;
+  readonly requests: readonly ReceivedRequest[];
+  readonly #server: Server;
 
-  private constructor(address: string, requests: StandInVault["requests"], close: () => Promise<void>) {
-    this.address = address;
+  private constructor(server: Server, requests: readonly ReceivedRequest[]) {
+    this.address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     this.requests = requests;
-    this.#close = close;
+    this.#server = server;
   }
 
-  static async start(replies: readonly [Reply, ...Reply[]]): Promise<StandInVault> {
-    const requests: StandInVault["requests"] = [];
-    const server = createServer(async (request, response) => {
-      const reply = replies[Math.min(requests.length, replies.length - 1)] as Reply;
-      const token = request.headers["x-vault-token"] as string | undefined;
-      const entry = { method: request.method ?? "", path: request.url ?? "", token, body: "" };
-      requests.push(entry);
-      entry.body = await textOf(request);
-      if (reply === "silence") return;
-      if (reply === "reset") return void request.socket.resetAndDestroy();
+  /** @param replies given in turn, the last one for ever; or what each request gets */
+  static async start(replies: readonly Reply[] | ((request: ReceivedRequest) => Reply)): Promise<StandInVault> {
+    const requests: ReceivedRequest[] = [];
+    const answer = async (message: IncomingMessage, response: ServerResponse) => {
+      const token = message.headers["x-vault-token"] as string | undefined;
+      const request = { method: message.method ?? "", path: message.url ?? "", token, body: await textOf(message) };
+      requests.push(request);
+      const inTurn = typeof replies === "function" ? replies(request) : replies[requests.length - 1];
+      const reply = inTurn ?? (replies as readonly Reply[]).at(-1);
+      if (reply === undefined || reply === "silence") return;
+      if (reply === "reset") return void message.socket.resetAndDestroy();
       response.writeHead(reply.status);
       response.end(typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body ?? {}));
-    });
+    };
+    const server = createServer((message, response) => void answer(message, response));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const close = () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-    return new StandInVault(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, close);
+    return new StandInVault(server, requests);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
   }
 }
 

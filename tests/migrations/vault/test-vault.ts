@@ -18,7 +18,8 @@ export async function askVault(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, data: text === "" ? {} : (JSON.parse(text).data ?? {}) };
+  const answer = text === "" ? {} : (JSON.parse(text) as { data?: Record<string, unknown> });
+  return { status: response.status, data: answer.data ?? {} };
 }
 
 /** Mounts an engine or enables an auth method unless it is there. */
