@@ -1,0 +1,114 @@
+import { resolveReference } from "../migrations/reference.ts";
+import { stateOf } from "../migrations/postgres/errors.ts";
+import type { Hold } from "../migrations/registry/holds.ts";
+import type { TenantOverview } from "../migrations/registry/projection.ts";
+import { registryUrl } from "../migrations/registry/registry-session.ts";
+import { Registry } from "../migrations/registry/registry.ts";
+import { membersOf } from "../migrations/registry/selector.ts";
+import type { WaveStep } from "../migrations/registry/wave-steps.ts";
+import type { Environment } from "../releases/environment.ts";
+import type { MirrorState, Position } from "../releases/mirror-state.ts";
+import { formatPin } from "../releases/pin.ts";
+
+/** What the registry knows of an environment, read once: a command decides on one picture, not on a moving one. */
+export interface EnvironmentFacts {
+  /** False before the first update has made the registry. */
+  readonly hasRegistry: boolean;
+  /** Tenants that waves move, by wave, in the order of the waves. */
+  readonly waves: ReadonlyMap<string, readonly TenantOverview[]>;
+  readonly suspended: readonly TenantOverview[];
+  readonly onboarding: readonly TenantOverview[];
+  readonly unmatched: readonly TenantOverview[];
+  readonly holds: readonly Hold[];
+  readonly waveSteps: readonly WaveStep[];
+  /** Pins with evidence that they work in this environment. */
+  readonly verified: ReadonlySet<string>;
+  /** Hash -> who and why. */
+  readonly rescinded: ReadonlyMap<string, string>;
+  readonly asOf: Date;
+}
+
+/** The registry of an environment's first region. @param isReadOnly logs in as rc_reader */
+export function openRegistry(environment: Environment, options: { readonly isReadOnly?: boolean } = {}): Registry {
+  const [region] = environment.regions;
+  if (region === undefined) throw new Error(`environment ${environment.name} has no region; add one to the stack file`);
+  return new Registry(registryUrl(resolveReference(region.postgres.url)), options);
+}
+
+/** Reads everything by a handful of queries, whatever the number of tenants. */
+export async function readFacts(environment: Environment, registry: Registry): Promise<EnvironmentFacts> {
+  try {
+    const [tenants, holds, waveSteps, verifications, rescinded] = await Promise.all([
+      registry.projection.overview(),
+      registry.holds.inForce(environment.name),
+      registry.waveSteps.list(environment.name),
+      registry.records.listVerifications(environment.name),
+      registry.records.listRescinded(),
+    ]);
+    const members = membersOf(environment.waves, tenants);
+    return {
+      hasRegistry: true,
+      waves: members.waves,
+      suspended: [...members.suspended.values()].flat(),
+      onboarding: tenants.filter(({ status, isProbe }) => status === "onboarding" && !isProbe),
+      unmatched: members.unmatched,
+      holds,
+      waveSteps,
+      verified: new Set(verifications.map(({ release, hash }) => formatPin({ id: release, hash }))),
+      rescinded: new Map(rescinded.map(({ hash, who, why }) => [hash, `${why} (${who})`])),
+      asOf: new Date(),
+    };
+  } catch (error) {
+    if (isAbsent(error)) return noFacts(environment);
+    throw error;
+  }
+}
+
+/**
+ * Where the mirrors of one wave, or of all, stand: tenants summed by mirror and position. A position without a measured rate
+ * takes the mean of what was measured on others.
+ */
+export function mirrorStates(facts: EnvironmentFacts, wave?: string): MirrorState[] {
+  const all = [...facts.waves.values()].flat().flatMap(({ states }) => states);
+  const chosen = wave === undefined ? all : (facts.waves.get(wave) ?? []).flatMap(({ states }) => states);
+  const sums = new Map<string, { mirror: string; position: Position; tenants: number; rows: number; dirty: number }>();
+  for (const { mirror, position, rows, dirty } of chosen) {
+    const key = `${mirror} ${position}`;
+    const sum = sums.get(key) ?? { mirror, position, tenants: 0, rows: 0, dirty: 0 };
+    sums.set(key, { ...sum, tenants: sum.tenants + 1, rows: sum.rows + rows, dirty: sum.dirty + dirty });
+  }
+  return [...sums.values()].map((sum) => {
+    const rates = all.filter(({ mirror, rateRowsPerS }) => mirror === sum.mirror && (rateRowsPerS ?? 0) > 0);
+    const mean = rates.reduce((total, { rateRowsPerS }) => total + (rateRowsPerS ?? 0), 0) / rates.length;
+    return rates.length === 0 ? sum : { ...sum, rateRowsPerSecond: mean };
+  });
+}
+
+/** Oldest `as of` of what the projection says; undefined when it knows no mirror. */
+export function projectionAsOf(facts: EnvironmentFacts): Date | undefined {
+  const times = [...facts.waves.values()].flat().flatMap(({ states }) => states.map(({ asOf }) => asOf.getTime()));
+  return times.length === 0 ? undefined : new Date(Math.min(...times));
+}
+
+/** Database, schema, table or role are not there: the first update makes them. */
+const absentStates = new Set(["3D000", "3F000", "42P01", "22023", "42704", "28000"]);
+
+function isAbsent(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return absentStates.has(stateOf(error) ?? stateOf(cause) ?? "");
+}
+
+function noFacts(environment: Environment): EnvironmentFacts {
+  return {
+    hasRegistry: false,
+    waves: new Map(environment.waves.map(({ name }) => [name, []])),
+    suspended: [],
+    onboarding: [],
+    unmatched: [],
+    holds: [],
+    waveSteps: [],
+    verified: new Set(),
+    rescinded: new Map(),
+    asOf: new Date(),
+  };
+}

@@ -1,0 +1,256 @@
+import { Option } from "commander";
+import type { Command } from "commander";
+import type { Hold } from "../migrations/registry/holds.ts";
+import type { Registry } from "../migrations/registry/registry.ts";
+import { getRelease } from "../releases/catalog.ts";
+import { parseEnvironment } from "../releases/environment.ts";
+import type { Environment } from "../releases/environment.ts";
+import { pinOf } from "../releases/pin.ts";
+import type { Release } from "../releases/release.ts";
+import { mayChangeAt } from "../releases/window.ts";
+import { approvalDigest } from "./approval-digest.ts";
+import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
+import type { EnvironmentStack } from "./environment-stack.ts";
+import { findCommit } from "./git.ts";
+import { describe } from "./history/rollback-target.ts";
+import { operatorName } from "./operator.ts";
+import { Refusal, worst } from "./outcome.ts";
+import type { Report } from "./outcome.ts";
+import { openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
+import type { CommonOptions, Surroundings } from "./project.ts";
+import { judgePromotion, partsToAdd } from "./release-judgement.ts";
+import type { StackFile } from "./stack-file.ts";
+import { explainEnd, planMove } from "./stack-move.ts";
+import { StepLog } from "./step-log.ts";
+import { runCommand } from "./terminal.ts";
+import { explainVerification, recordVerifications, verifyPins } from "./verification.ts";
+import { explainWayBack, waysBack } from "./way-back.ts";
+
+interface PromoteOptions extends CommonOptions {
+  readonly wave?: readonly string[];
+  readonly dryRun?: boolean;
+  readonly keepHolds?: boolean;
+  readonly approved?: string;
+  readonly approver?: readonly string[];
+}
+
+export function registerPromote(program: Command, surroundings: Surroundings): void {
+  withCommonOptions(program.command("promote <release>").description("move an environment to the next release"))
+    .option("--wave <names...>", "only these waves (default: all)")
+    .option("--dry-run", "judge and preview; change nothing")
+    .addOption(new Option("--keep-holds", "refuse instead of lifting a hold on this release; for schedulers"))
+    .option("--approved <digest>", "digest of the preview that was approved (printed by diff and --dry-run)")
+    .option("--approver <names...>", "who approved it")
+    .addHelpText(
+      "after",
+      `
+Judges the release by its rules, adds what it needs to \`present\`, pins it, previews, updates and verifies.
+A refused promotion leaves the stack file as it was. Exit 3: a soak, a deadline or a human decision is open;
+the same command goes on.
+
+Examples:
+  coordinator promote r2 --env dev
+  coordinator promote r2 --env prod --wave canary --approved 5f0c2a91b7e4d388 --approver ana`,
+    )
+    .action(async (release: string, options: PromoteOptions) => {
+      const { terminal, exit } = surroundings;
+      exit(await runCommand(terminal, options.json ?? false, () => promote(release, options, surroundings)));
+    });
+}
+
+/** @throws {Refusal} no-go or needs-human, before anything was changed */
+export async function promote(wanted: string, options: PromoteOptions, surroundings: Surroundings): Promise<Report> {
+  const log = new StepLog(surroundings.terminal.stderr);
+  const file = await openStackFile(options, surroundings);
+  const environment = parseEnvironment(file.environment(), file.path);
+  const to = wantedRelease(wanted);
+  const waves = chosenWaves(environment, options.wave);
+  const stack = await openStack(options, surroundings);
+  const registry = openRegistry(environment);
+  try {
+    const facts = await log.run("read the registry", () => readFacts(environment, registry));
+    const { moving, verdict } = await log.run("judge", () => judgePromotion(environment, to, waves, facts));
+    if (verdict.outcome !== "go") throw new Refusal(verdict.outcome, verdict.reasons);
+    if (!mayChangeAt(environment.windows, new Date())) {
+      throw new Refusal("needs-human", [
+        `no change window is open now (${environment.windows.join("; ")}); repeat inside one`,
+      ]);
+    }
+    const before = file.pins();
+    for (const part of partsToAdd(environment, to)) file.addPresent(part);
+    for (const wave of moving) file.setPins(wave, { now: pinOf(to), back: before[wave]?.now ?? "none" });
+
+    const holds = facts.holds.filter((hold) => forbids(hold, pinOf(to), waves));
+    if (holds.length > 0 && options.keepHolds) throw new Refusal("no-go", holds.map(explainHold));
+    const lifted = options.dryRun ? [] : await liftHolds(registry, environment, holds, surroundings);
+    let digest: string;
+    try {
+      const plan = await log.run("preview", () => planMove(stack, file));
+      const commit = await findCommit(await projectFolder(surroundings.folder));
+      const positions = mirrorStates(facts);
+      digest = approvalDigest({
+        from: before,
+        to: file.pins(),
+        changes: plan.run.events.changes,
+        positions,
+        gates: to.gates,
+        commit,
+      });
+      if (options.dryRun) return dryReport(verdict.reasons, plan.run.events.changes.length, digest, holds);
+      requireApproval(environment, options, digest);
+    } catch (error) {
+      for (const hold of lifted) await registry.holds.place(hold);
+      throw error;
+    }
+    await file.write();
+    return await apply({
+      environment,
+      to,
+      file,
+      stack,
+      registry,
+      log,
+      before,
+      digest,
+      lifted,
+      reasons: verdict.reasons,
+      options,
+    });
+  } finally {
+    await registry.close();
+  }
+}
+
+interface Application {
+  readonly environment: Environment;
+  readonly to: Release;
+  readonly file: StackFile;
+  readonly stack: EnvironmentStack;
+  readonly registry: Registry;
+  readonly log: StepLog;
+  readonly before: ReturnType<StackFile["pins"]>;
+  readonly digest: string;
+  readonly lifted: readonly Hold[];
+  readonly reasons: readonly string[];
+  readonly options: PromoteOptions;
+}
+
+async function apply(application: Application): Promise<Report> {
+  const { to, file, stack, registry, log, before, digest, lifted, reasons, options } = application;
+  const pin = pinOf(to);
+  const run = await log.run("update", () => stack.up(file.path, `promote ${pin}`));
+  const environment = parseEnvironment(file.environment(), file.path);
+  const facts = await readFacts(environment, registry);
+  const goOn = `coordinator promote ${to.id} --env ${options.env}; to go back: coordinator rollback ${options.env}`;
+  const end = explainEnd(run, file, facts, goOn);
+  if (facts.hasRegistry) {
+    await registry.records.addPromotion({
+      environment: environment.name,
+      kind: "promotion",
+      fromPin: describe(before),
+      toPin: pin,
+      who: operatorName(),
+      reviewed: options.approved === digest,
+      detail: {
+        digest,
+        outcome: end.outcome,
+        seconds: Math.round(run.seconds),
+        liftedHolds: lifted.map(({ id }) => id),
+      },
+    });
+  }
+  if (end.outcome === "error" || end.outcome === "no-go") {
+    return {
+      outcome: end.outcome,
+      text: [...end.lines, log.text()].join("\n"),
+      data: { pins: file.pins(), reasons: end.lines, steps: log.steps },
+    };
+  }
+  await log.run("tag the stack", () => stack.tag("release", describe(file.pins())));
+  const found = await log.run("verify", () => verifyPins(environment, facts));
+  if (end.outcome === "go") await recordVerifications(environment, registry, found);
+  const isVerified = end.outcome !== "go" || found.every((each) => each.isVerified);
+  const ways = waysBack(file.pins(), facts);
+  const text = [
+    `${environment.name} ${end.outcome === "go" ? "runs" : "is on its way to"} ${describe(file.pins())}`,
+    ...end.lines,
+    ...reasons.map((reason) => `  - ${reason}`),
+    ...found.map(explainVerification),
+    ...ways.map(explainWayBack),
+    log.text(),
+  ].join("\n");
+  const data = {
+    environment: environment.name,
+    pins: file.pins(),
+    digest,
+    reasons,
+    unfinished: end.lines,
+    verification: found,
+    waysBack: ways,
+    steps: log.steps,
+  };
+  return { outcome: worst([end.outcome, isVerified ? "go" : "error"]), text, data };
+}
+
+function wantedRelease(wanted: string): Release {
+  const release = getRelease(wanted.split("@")[0] ?? wanted);
+  if (wanted.includes("@") && wanted !== pinOf(release)) {
+    throw new Error(
+      `${wanted} is not what this checkout holds, which is ${pinOf(release)}; check out the commit that holds ${wanted}`,
+    );
+  }
+  return release;
+}
+
+/** @throws naming the waves that exist */
+function chosenWaves({ waves, name }: Environment, chosen: readonly string[] | undefined): string[] {
+  const known = waves.map((wave) => wave.name);
+  const unknown = (chosen ?? []).filter((wave) => !known.includes(wave));
+  if (unknown.length === 0) return [...(chosen ?? known)];
+  throw new Error(`${name} has no wave ${unknown.join(", ")}; allowed: ${known.join(", ")}`);
+}
+
+function forbids(hold: Hold, pin: string, waves: readonly string[]): boolean {
+  const isOfHash = hold.hashes.length === 0 || hold.hashes.some((hash) => pin.endsWith(`@${hash}`));
+  return isOfHash && (hold.wave === undefined || waves.includes(hold.wave));
+}
+
+function explainHold({ environment, wave, since, who, why }: Hold): string {
+  return `${environment}${wave === undefined ? "" : ` (wave ${wave})`} is held since ${since.toISOString()} (${who}: ${why})`;
+}
+
+/** A promotion typed by a person is the way to end a hold on that release; it is said, and kept in the record. */
+async function liftHolds(
+  registry: Registry,
+  { name }: Environment,
+  holds: readonly Hold[],
+  { terminal }: Surroundings,
+): Promise<Hold[]> {
+  if (holds.length === 0) return [];
+  for (const hold of holds) terminal.stderr(`lifting the hold: ${explainHold(hold)}\n`);
+  return registry.holds.release(name, { ids: holds.map(({ id }) => id) });
+}
+
+function requireApproval({ approvals }: Environment, options: PromoteOptions, digest: string): void {
+  const { minimum } = approvals.promotion;
+  const approvers = new Set((options.approver ?? []).filter((name) => name !== operatorName()));
+  if (options.approved !== undefined && options.approved !== digest) {
+    throw new Refusal("needs-human", [
+      `${options.approved} was approved, but the preview is ${digest} now: review it again (coordinator diff)`,
+    ]);
+  }
+  if (minimum === 0 || (options.approved === digest && approvers.size >= minimum)) return;
+  throw new Refusal("needs-human", [
+    `${minimum} people must approve ${digest}, ${options.approved === digest ? approvers.size : 0} did: ` +
+      `repeat with --approved ${digest} --approver <names>, each of them another person than ${operatorName()}`,
+  ]);
+}
+
+function dryReport(reasons: readonly string[], changes: number, digest: string, holds: readonly Hold[]): Report {
+  const lines = [
+    `it could go: ${changes} resources would change; approval digest ${digest}`,
+    ...reasons.map((reason) => `  - ${reason}`),
+    ...holds.map((hold) => `  - would lift: ${explainHold(hold)}`),
+  ];
+  return { outcome: "go", text: lines.join("\n"), data: { changes, digest, reasons, holds } };
+}

@@ -1,0 +1,56 @@
+import type { Environment } from "../releases/environment.ts";
+import { getPinned } from "../releases/catalog.ts";
+import { parsePin, pinOf } from "../releases/pin.ts";
+import type { Release } from "../releases/release.ts";
+import { promotion } from "../releases/rules.ts";
+import type { Verdict } from "../releases/verdict.ts";
+import { lookAtBlockers } from "./blockers.ts";
+import type { BlockerFinding } from "./blockers.ts";
+import { mirrorStates } from "./environment-facts.ts";
+import type { EnvironmentFacts } from "./environment-facts.ts";
+
+/** May these waves be promoted, and what was looked at to say so. */
+export interface Judgement {
+  /** Waves that would move; those that pin the release already are not in it. */
+  readonly moving: readonly string[];
+  readonly verdict: Verdict;
+  readonly blockers: readonly BlockerFinding[];
+}
+
+/** Parts that a release needs and that every region of the environment names: a promotion makes them present. */
+export function partsToAdd(environment: Environment, to: Release): ("vault" | "milvus")[] {
+  return (["vault", "milvus"] as const).filter(
+    (part) =>
+      to[part].isNeeded &&
+      !environment.present[part] &&
+      environment.regions.every((region) => region[part] !== undefined),
+  );
+}
+
+/** Judges a promotion wave by wave with the pure rules. Reads only. */
+export async function judgePromotion(
+  environment: Environment,
+  to: Release,
+  waves: readonly string[],
+  facts: EnvironmentFacts,
+): Promise<Judgement> {
+  const moving = waves.filter((wave) => environment.pins[wave]?.now !== pinOf(to));
+  const blockers = moving.length === 0 ? [] : await lookAtBlockers(environment, to, facts);
+  const added = Object.fromEntries(partsToAdd(environment, to).map((part) => [part, true]));
+  const verdicts = moving.map((wave) =>
+    promotion(getPinned(parsePin(environment.pins[wave]?.now ?? "")), to, {
+      runtime: environment.runtime,
+      regions: environment.regions.length,
+      present: { ...environment.present, ...added },
+      blockers: Object.fromEntries(blockers.map(({ id, isCleared }) => [id, isCleared])),
+      rescinded: [...facts.rescinded.keys()],
+      positions: mirrorStates(facts, wave),
+    }),
+  );
+  const outcome = (["no-go", "needs-human"] as const).find((each) =>
+    verdicts.some((verdict) => verdict.outcome === each),
+  );
+  const found = blockers.map(({ id, isCleared, found }) => `${id}: ${isCleared ? "cleared" : "in the way"} (${found})`);
+  const reasons = [...new Set(verdicts.flatMap((verdict) => verdict.reasons)), ...found];
+  return { moving, verdict: { outcome: outcome ?? "go", reasons }, blockers };
+}
