@@ -1,0 +1,19 @@
+import { enableCompileCache } from "node:module";
+
+// A plugin starts with every preview; keeping compiled code halves the time until it answers.
+enableCompileCache();
+
+const [name = "", version = ""] = process.argv.slice(2);
+const { serve } = await import("./host.ts");
+const loaders: Record<string, () => Promise<number>> = {
+  random: async () => serve((await import("./random/plugin.ts")).plugin, version),
+  postgresql: async () => serve((await import("./postgresql/plugin.ts")).plugin, version),
+};
+const load = loaders[name];
+if (load === undefined) {
+  console.error(`no stand-in of a plugin named "${name}"; there are ${Object.keys(loaders).join(", ")}`);
+  process.exit(1);
+}
+
+// The engine reads the port from the first line of standard output.
+console.log(await load());
