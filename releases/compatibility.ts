@@ -40,7 +40,7 @@ function unmetApis(caller: ServiceContract, services: readonly ServiceContract[]
     }
     if (!fitting.some((server) => server.name === caller.name || before.has(server.name))) {
       return no(
-        `${caller.name} requires API ${api} of ${fitting.map((server) => server.name).join(", ")} without waiting for it: name it in dependsOn`,
+        `${caller.name} requires API ${api} ${range} of ${fitting.map((server) => server.name).join(", ")} without waiting for it: name it in dependsOn`,
       );
     }
     return [];

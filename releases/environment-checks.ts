@@ -3,6 +3,7 @@ import { pinFaults } from "./environment-pin-checks.ts";
 import type { Fault } from "./fault.ts";
 import { at, isPiece, listOf, pieceOf } from "./piece.ts";
 import type { Piece } from "./piece.ts";
+import { isCalendarDate } from "./schema.ts";
 
 const selectorWays = ["ids", "tags", "percentage", "rest"];
 
@@ -112,7 +113,7 @@ function plannedFaults(environment: Piece, file: string): Fault[] {
   const unknown = Object.keys(planned)
     .filter((id) => /^r\d+[a-z]?$/.test(id) && !known.includes(id))
     .map((id) => at(["planned", id], planned[id], `a release of the catalog: ${known.join(", ")}`, file));
-  const dates = known.filter((id) => typeof planned[id] === "string");
+  const dates = known.filter((id) => isCalendarDate(planned[id]));
   const late = dates.flatMap((id, index) => {
     const before = dates[index - 1];
     if (before === undefined || String(planned[id]) >= String(planned[before])) return [];
@@ -126,7 +127,7 @@ function repeatedFaults(list: string, key: string, environment: Piece, file: str
   return values.flatMap((value, index) => {
     const first = values.indexOf(value);
     if (value === undefined || first === index) return [];
-    return [at([list, index, key], value, `a ${key} of its own; ${list}.${first} has the same`, file)];
+    return [at([list, index, key], value, `one that no other has; ${list}.${first}.${key} is the same`, file)];
   });
 }
 

@@ -4,7 +4,7 @@ import { FaultReport, explainValue, faultsOfIssues } from "./fault.ts";
 import type { Fault } from "./fault.ts";
 import { findPinIn, pinForm } from "./pin.ts";
 import { reference, secretReference } from "./reference.ts";
-import { amount, closed, oneOf, releaseId, sentence, slug, text, whole, yesNo } from "./schema.ts";
+import { amount, calendarDate, closed, oneOf, releaseId, sentence, slug, text, whole, yesNo } from "./schema.ts";
 import { windowText } from "./window.ts";
 
 const pin = text(
@@ -63,11 +63,6 @@ const backup = z.discriminatedUnion(
     closed({ kind: z.literal("dump"), to: reference, keepDays: whole(1, 365, "days") }),
   ],
   { error: "a kind: pitr with proof, or dump with to and keepDays" },
-);
-
-const calendarDate = text(
-  (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && new Date(`${value}T00:00:00Z`).toJSON()?.startsWith(value) === true,
-  'a calendar date in quotes such as "2027-03-01"',
 );
 
 /** The object `release-coordinator:environment` of a stack file. */

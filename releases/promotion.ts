@@ -162,7 +162,7 @@ function positionFindings(from: Release, to: Release, facts: PromotionFacts, rel
       ...(tenantsOf(behind) === 0
         ? []
         : no(
-            `${explainTenants(behind)} have not reached ${from.id} (${mirror}): finish that promotion first, coordinator promote ${from.id}`,
+            `${explainTenants(behind)} still to reach ${from.id} (${mirror}): finish that promotion first, coordinator promote ${from.id}`,
           )),
       ...(tenantsOf(switched) === 0 || !runsContract
         ? []

@@ -146,7 +146,7 @@ function unmovedFindings(to: Release, moved: readonly MirrorState[]): Finding[] 
     .filter((state) => !isSinkAuthoritative(state.position))
     .map((state) => ({
       outcome: "go",
-      reason: `${state.mirror} is ${state.position} for ${explainTenants([state])}: they run what ${to.id} reads, no data moves`,
+      reason: `${state.mirror} is ${state.position} for ${explainTenants([state])}: what ${to.id} reads is the source, no data moves`,
     }));
 }
 

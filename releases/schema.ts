@@ -63,3 +63,13 @@ export const sha256 = text(/^[0-9a-f]{64}$/, "a sha256 as 64 hexadecimal digits 
 
 /** `r2`; a corrected release gets a letter: `r2b`. It names database roles and images, so the form is narrow. */
 export const releaseId = text(/^r[1-9][0-9]?[a-z]?$/, "a release id such as r2, or r2b for a corrected r2");
+
+/** `2027-03-01`, and a day that exists. */
+export function isCalendarDate(value: unknown): value is string {
+  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}$/.test(value)) return false;
+  const midnight = new Date(`${value}T00:00:00Z`);
+  // JavaScript takes 30 February for 2 March.
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(value);
+}
+
+export const calendarDate = text(isCalendarDate, 'a calendar date in quotes such as "2027-03-01"');
