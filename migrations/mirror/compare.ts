@@ -1,0 +1,130 @@
+import type pg from "pg";
+import { createHash } from "node:crypto";
+import type { KeyRange, KeyText } from "../ledger/range.ts";
+import { copyOut } from "../postgres/copy.ts";
+import { keyParameters, keyTable, joinOn, within, recordIdOf } from "./key-space.ts";
+import { keyArray, payloadBytes } from "./drain.ts";
+import { quoteName } from "../postgres/identifier.ts";
+import type { Lane } from "./pair-shape.ts";
+import type { PayloadCodec } from "./sealing.ts";
+
+/** What a comparison found. Counts only: key values are the tenant's. */
+export interface Comparison {
+  /** Rows that both sides have, equal or not. */
+  readonly compared: number;
+  /** Rows only the authoritative side has. */
+  readonly missing: number;
+  /** Rows only the other side has. */
+  readonly surplus: number;
+  /** Rows whose sealed value does not open to the plain one. */
+  readonly different: number;
+  /** SHA-256 over the records and the digests of their plain payloads. */
+  readonly digest: Buffer;
+}
+
+/** Whether both sides were equal. */
+export function isEqual(comparison: Comparison): boolean {
+  return comparison.missing + comparison.surplus + comparison.different === 0;
+}
+
+/**
+ * Compares a range in both directions, in the one snapshot that is open: every key without a captured change has to be
+ * on both sides, and the sealed value has to open to the plain one byte by byte. Holds one row at a time.
+ */
+export async function compareRange(
+  client: pg.Client,
+  lane: Lane,
+  range: KeyRange,
+  codec: PayloadCodec,
+): Promise<Comparison> {
+  const { keys } = lane;
+  const side = (table: string): string =>
+    `SELECT ${keys.map((key, nth) => `${quoteName(key.name)} AS k${nth + 1}`).join(", ")}, ${lane.payload} AS payload
+     FROM ${table} WHERE ${within(keys.map((key) => quoteName(key.name)).join(", "), keys, range)}`;
+  const merged = keys.map((_, nth) => `coalesce(a.k${nth + 1}, b.k${nth + 1})`);
+  const isSame = keys.map((_, nth) => `a.k${nth + 1} = b.k${nth + 1}`).join(" AND ");
+  const isDirty = keys.map((_, nth) => `d.k${nth + 1} = ${merged[nth]}`).join(" AND ");
+  const tally = new Tally(lane, codec);
+  await copyOut(
+    client,
+    `SELECT ${merged.map((key) => `${key}::text`).join(", ")}, a.payload, b.payload
+     FROM (${side(lane.from.quoted)}) AS a FULL JOIN (${side(lane.to.quoted)}) AS b ON ${isSame}
+     WHERE NOT EXISTS (SELECT FROM ${lane.dirty} AS d WHERE ${isDirty}) ORDER BY ${merged.join(", ")}`,
+    (row) => {
+      const key = row.slice(0, keys.length).map((text) => (text as Buffer).toString());
+      tally.add(key, row[keys.length] ?? null, row[keys.length + 1] ?? null);
+    },
+  );
+  return tally.result();
+}
+
+/** What became of one key. */
+export interface KeyComparison {
+  readonly key: KeyText;
+  readonly isEqual: boolean;
+}
+
+/** Compares single keys in the transaction that is open; those with a captured change are left out. */
+export async function compareKeys(
+  client: pg.Client,
+  lane: Lane,
+  texts: readonly KeyText[],
+  codec: PayloadCodec,
+): Promise<KeyComparison[]> {
+  if (texts.length === 0) return [];
+  const { keys } = lane;
+  const found = await client.query<{ key: string[]; a: Buffer | null; b: Buffer | null }>(
+    `SELECT ${keyArray(lane, "k")} AS key, ${payloadBytes(lane.from.payloadType, `a.${lane.payload}`)} AS a,
+       ${payloadBytes(lane.to.payloadType, `b.${lane.payload}`)} AS b
+     FROM ${keyTable(keys, "k")}
+     LEFT JOIN ${lane.from.quoted} AS a ON ${joinOn(keys, "a", "k")}
+     LEFT JOIN ${lane.to.quoted} AS b ON ${joinOn(keys, "b", "k")}
+     WHERE NOT EXISTS (SELECT FROM ${lane.dirty} AS d WHERE ${keys.map((_, nth) => `d.k${nth + 1} = k.k${nth + 1}`).join(" AND ")})`,
+    keyParameters(keys, texts),
+  );
+  return found.rows.map(({ key, a, b }) => {
+    const tally = new Tally(lane, codec);
+    tally.add(key, a, b);
+    return { key, isEqual: isEqual(tally.result()) };
+  });
+}
+
+class Tally {
+  readonly #lane: Lane;
+  readonly #codec: PayloadCodec;
+  readonly #digest = createHash("sha256");
+  #compared = 0;
+  #missing = 0;
+  #surplus = 0;
+  #different = 0;
+
+  constructor(lane: Lane, codec: PayloadCodec) {
+    this.#lane = lane;
+    this.#codec = codec;
+  }
+
+  add(key: KeyText, from: Buffer | null, to: Buffer | null): void {
+    if (from === null && to === null) return;
+    if (to === null) this.#missing += 1;
+    else if (from === null) this.#surplus += 1;
+    else {
+      this.#compared += 1;
+      const [plain, sealed] = this.#lane.fromSide === "source" ? [from, to] : [to, from];
+      if (!this.#codec.isEqual(key, plain, sealed)) this.#different += 1;
+      const record = Buffer.from(recordIdOf(key));
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(record.length);
+      this.#digest.update(length).update(record).update(createHash("sha256").update(plain).digest());
+    }
+  }
+
+  result(): Comparison {
+    return {
+      compared: this.#compared,
+      missing: this.#missing,
+      surplus: this.#surplus,
+      different: this.#different,
+      digest: this.#digest.copy().digest(),
+    };
+  }
+}

@@ -1,0 +1,70 @@
+import { note } from "../ledger/journal.ts";
+import { sqlState, stateOf } from "../postgres/errors.ts";
+import { ddlTries } from "./build.ts";
+import { dropCaptureObjectsSql, dropCaptureSql, findCaptured } from "./capture.ts";
+import { reached } from "./fault-point.ts";
+import { sendAutovacuumAway } from "./lock-holders.ts";
+import type { PairShape, TableShape } from "./pair-shape.ts";
+import { dropReference } from "./reference.ts";
+import type { Run } from "./run.ts";
+
+/**
+ * `switched` becomes `retired`: capture and ranges go; from here on the source is rebuilt, not drained. The table itself
+ * is dropped by Alembic's contract revision afterwards.
+ */
+export async function retire(run: Run, mirror: string, shapes: readonly PairShape[]): Promise<void> {
+  await reached("retire.before");
+  await end(run, mirror, shapes, "retired");
+  await reached("retire.after");
+}
+
+/** `mirroring` becomes `off`: capture goes, the sink is emptied. Keysets and KEK stay: backups need them. */
+export async function remove(run: Run, mirror: string, shapes: readonly PairShape[]): Promise<void> {
+  await reached("retire.before");
+  await end(run, mirror, shapes, "off");
+  await reached("retire.after");
+}
+
+async function end(run: Run, mirror: string, shapes: readonly PairShape[], position: "off" | "retired"): Promise<void> {
+  const tables = shapes.flatMap(tablesOf).map((table) => table.quoted);
+  await run.write(
+    mirror,
+    async (client) => {
+      for (const shape of shapes) {
+        for (const table of tablesOf(shape)) await client.query(dropCaptureSql(table));
+        await client.query(dropCaptureObjectsSql(shape));
+        if (position === "off" && shape.sink !== undefined) {
+          await dropReference(client, shape, shape.sink);
+          await client.query(`TRUNCATE ${shape.sink.quoted}`);
+        }
+      }
+      await client.query("DELETE FROM rc.range WHERE mirror = $1", [mirror]);
+      await client.query("DELETE FROM rc.unverified WHERE mirror = $1", [mirror]);
+      await client.query("UPDATE rc.mirror SET position = $2, phase = NULL, updated_at = now() WHERE mirror = $1", [
+        mirror,
+        position,
+      ]);
+      await note(client, { mirror, event: position });
+    },
+    { tries: ddlTries, onRetry: () => sendAutovacuumAway(run.sessions.operator, tables) },
+  );
+}
+
+/**
+ * Drops the triggers that a cutover has only switched off. They do nothing, so when a reader keeps the table for long
+ * this is left to the next run.
+ */
+export async function clearStaleCapture(run: Run, mirror: string, shapes: readonly PairShape[]): Promise<void> {
+  const stale = await findCaptured(run.sessions.control, shapes.flatMap(tablesOf), false);
+  for (const table of shapes.flatMap(tablesOf).filter((one) => stale.includes(one.quoted))) {
+    try {
+      await run.write(mirror, (client) => client.query(dropCaptureSql(table)), { tries: 5 });
+    } catch (error) {
+      if (stateOf(error) !== sqlState.lockNotAvailable) throw error;
+    }
+  }
+}
+
+function tablesOf(shape: PairShape): TableShape[] {
+  return [shape.source, shape.sink].filter((table) => table !== undefined);
+}

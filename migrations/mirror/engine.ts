@@ -1,0 +1,213 @@
+import { hostname } from "node:os";
+import { CancelledError, takeOver, TakenOverError } from "../ledger/epoch.ts";
+import { ensureMirror, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
+import { readTotals } from "../ledger/range.ts";
+import { ensureLedger } from "../ledger/schema.ts";
+import { lockTenant } from "../ledger/tenant-lock.ts";
+import { findWhereabouts } from "../ledger/whereabouts.ts";
+import { connect } from "../postgres/connect.ts";
+import { withoutRows } from "../postgres/errors.ts";
+import { resolveReference } from "../reference.ts";
+import { Keyring } from "../vault/keyring.ts";
+import { Transit } from "../vault/transit.ts";
+import { build } from "./build.ts";
+import { cutover, CutoverError, stands } from "./cutover.ts";
+import { clearStaleCapture, remove, retire } from "./ending.ts";
+import { reached } from "./fault-point.ts";
+import { countDirty, follow } from "./follow.ts";
+import type { JobKind, TenantJob, TenantResult } from "./job.ts";
+import { laneFrom, readShapes } from "./pair-shape.ts";
+import { ending, type MirrorGoal, mirrorGoals, preparation } from "./plan.ts";
+import { DeadlineError, Run } from "./run.ts";
+import { Sealing } from "./sealing.ts";
+
+/** Role that owns every tenant's tables and the ledger. */
+export const engineRole = "rc_migrator";
+
+/**
+ * Brings a tenant's mirrors to the last position from which one short transaction reaches one that the pinned release
+ * runs with. The release that runs now is not disturbed. Idempotent; never throws: see `status` and `reason`.
+ */
+export function prepareTenant(job: TenantJob): Promise<TenantResult> {
+  return perform(job, async (run, goals) => {
+    for (const goal of goals) {
+      const step = preparation(goal);
+      const { name } = goal.definition;
+      const shapes = await readShapes(run.sessions.control, goal.definition).catch((error: unknown) => {
+        if (step === "nothing") return [];
+        throw error;
+      });
+      if (step === "nothing") {
+        if (!goal.isUnderWay) await clearStaleCapture(run, name, shapes);
+        continue;
+      }
+      const sealing = await openSealing(run, goal);
+      const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
+      if (step === "build") await build(run, name, goal.authority, lanes, sealing, goal.phase);
+      else await follow(run, [{ lanes, sealing }]);
+    }
+    return undefined;
+  });
+}
+
+/**
+ * Moves authority to the pinned release: every mirror whose authority is elsewhere, whereabouts and privileges, all in
+ * one short transaction per tenant. Without mirrors to move it still flips whereabouts and privileges. Idempotent; never
+ * throws: see `status` and `reason`.
+ */
+export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
+  return perform(job, async (run, goals) => {
+    const moving = goals.filter((goal) => goal.authority !== goal.goal);
+    const whereabouts = await findWhereabouts(run.sessions.control);
+    const isThere = whereabouts?.release === job.release.id && whereabouts.pin === job.release.pin;
+    if (moving.length === 0 && isThere) return undefined;
+    const unready = moving.filter((goal) => preparation(goal) === "build");
+    if (unready.length > 0) {
+      const names = unready.map((goal) => `${goal.definition.name} is ${goal.position}`).join(", ");
+      throw new CutoverError(`tenant ${job.tenant}: ${names}; prepare has to end first: run the update again`);
+    }
+    const mirrors = [];
+    for (const goal of moving) {
+      const totals = await readTotals(run.sessions.control, goal.definition.name);
+      if (totals.unverifiedRanges > 0 || totals.ranges === 0) {
+        throw new CutoverError(
+          `tenant ${job.tenant}: ${totals.unverifiedRanges} of ${totals.ranges} ranges of ${goal.definition.name} are not compared; prepare has to end first: run the update again`,
+        );
+      }
+      const shapes = await readShapes(run.sessions.control, goal.definition);
+      const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
+      mirrors.push({ goal, lanes, sealing: await openSealing(run, goal), shapes });
+    }
+    await follow(run, mirrors);
+    const positions = Object.fromEntries(
+      goals.map((goal) => [
+        goal.definition.name,
+        stands(goal.position, goal.goal) ? goal.position : goal.goal === "sink" ? "switched" : "mirroring",
+      ]),
+    ) as Record<string, Position>;
+    const lockMs = await cutover(run, mirrors, positions, goals);
+    for (const { goal, shapes } of mirrors) await clearStaleCapture(run, goal.definition.name, shapes);
+    return lockMs;
+  });
+}
+
+/**
+ * Takes the mirrors that `job.mirrors` names to their end: `switched` to `retired`, `mirroring` to `off`. Without names
+ * nothing happens. Idempotent; never throws: see `status` and `reason`.
+ */
+export function finalizeTenant(job: TenantJob): Promise<TenantResult> {
+  return perform(job, async (run, goals) => {
+    for (const goal of goals) {
+      const step = ending(goal);
+      if (job.mirrors?.includes(goal.definition.name) !== true || step === "nothing") continue;
+      const shapes = await readShapes(run.sessions.control, goal.definition);
+      if (step === "retire") await retire(run, goal.definition.name, shapes);
+      else await remove(run, goal.definition.name, shapes);
+    }
+    return undefined;
+  });
+}
+
+/** The three wishes by name, as worker and pool call them. */
+export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob) => Promise<TenantResult>>> = {
+  prepare: prepareTenant,
+  cutover: cutoverTenant,
+  finalize: finalizeTenant,
+};
+
+type Goals = readonly (MirrorGoal & { phase: MirrorState["phase"] })[];
+
+/** Sessions, lock, takeover and the result: the same round every wish. @returns of `work`: milliseconds of the lock */
+async function perform(
+  job: TenantJob,
+  work: (run: Run, goals: Goals) => Promise<number | undefined>,
+): Promise<TenantResult> {
+  const startedAt = performance.now();
+  const opened: { end(): Promise<void> }[] = [];
+  let run: Run | undefined;
+  let lockMs: number | undefined;
+  let status: TenantResult["status"] = "done";
+  let reason: string | undefined;
+  try {
+    const connection = { url: resolveReference(job.region.postgresUrl), database: job.database, role: engineRole };
+    const open = async (part: string, role: string | undefined = engineRole) => {
+      const client = await connect({ ...connection, role, applicationName: `rc-mirror ${job.tenant} ${part}` });
+      opened.push(client);
+      return client;
+    };
+    const control = await open("control");
+    await reached("plan");
+    await ensureLedger(control);
+    await lockTenant(control, job.tenant);
+    await reached("lock");
+    const sessions = {
+      control,
+      writer: await open("writer"),
+      reader: await open("reader"),
+      operator: await open("operator", undefined),
+    };
+    for (const name of job.release.sinkMirrors) await ensureMirror(control, name);
+    const mirrors = [...(await readMirrors(control)).keys()];
+    const holder = `${hostname()} process ${process.pid}`;
+    run = new Run(job, sessions, connection, await takeOver(control, sessions.operator, mirrors, holder));
+    // Read after the takeover: what the run before has committed in its last moment is in it.
+    const ledger = await readMirrors(control);
+    const goals = mirrorGoals(job, ledger).map((goal) => ({
+      ...goal,
+      phase: ledger.get(goal.definition.name)?.phase ?? null,
+    }));
+    lockMs = await work(run, goals);
+  } catch (error) {
+    const clean = withoutRows(error);
+    status = clean instanceof DeadlineError || clean instanceof CancelledError ? "partial" : "failed";
+    reason = clean instanceof TakenOverError ? `another run has taken over: ${clean.message}` : clean.message;
+  }
+  const counts = await takeStock(run).catch(() => emptyStock);
+  await Promise.all(opened.map((client) => client.end().catch(() => {})));
+  return {
+    tenant: job.tenant,
+    ...counts,
+    copiedRows: run?.copiedRows ?? 0,
+    ...(lockMs === undefined ? {} : { lockMs }),
+    seconds: Math.round(performance.now() - startedAt) / 1000,
+    status,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+async function openSealing(run: Run, goal: MirrorGoal): Promise<Sealing> {
+  const { region, environment, tenant } = run.job;
+  const { vaultAddress, vaultToken } = region;
+  if (vaultAddress === undefined || vaultToken === undefined) {
+    throw new Error(
+      `mirror ${goal.definition.name} needs Vault, region ${region.name} has none; name it in the stack file (vault: {address, token})`,
+    );
+  }
+  const transit = new Transit({
+    address: resolveReference(vaultAddress),
+    token: resolveReference(vaultToken),
+    mount: region.transitMount ?? `transit-${environment}`,
+  });
+  const keyring = new Keyring({ client: run.sessions.control, transit, tenant });
+  const sealing = new Sealing(keyring, goal.definition, environment, tenant);
+  await sealing.ensure();
+  await reached("key");
+  return sealing;
+}
+
+type Stock = Pick<TenantResult, "positions" | "rows" | "bytes" | "dirty">;
+const emptyStock: Stock = { positions: {}, rows: 0, bytes: 0, dirty: 0 };
+
+async function takeStock(run: Run | undefined): Promise<Stock> {
+  if (run === undefined) return emptyStock;
+  const { control } = run.sessions;
+  const ledger = await readMirrors(control);
+  let [rows, bytes] = [0, 0];
+  for (const mirror of ledger.keys()) {
+    const totals = await readTotals(control, mirror);
+    rows += totals.rows;
+    bytes += totals.bytes;
+  }
+  const positions = Object.fromEntries([...ledger.values()].map((state) => [state.mirror, state.position]));
+  return { positions, rows, bytes, dirty: await countDirty(control) };
+}

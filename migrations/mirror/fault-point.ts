@@ -1,0 +1,50 @@
+/** Places at which a drill may kill the process; see `reached`. */
+export const faultPoints = [
+  "plan",
+  "lock",
+  "key",
+  "capture.before",
+  "capture.after",
+  "chunk.open",
+  "chunk.copy.before",
+  "chunk.copy.after",
+  "chunk.ledger.before",
+  "chunk.ledger.after",
+  "chunk.commit.before",
+  "chunk.commit.after",
+  "reference",
+  "verify.before",
+  "verify.after",
+  "drain.before",
+  "drain.commit.before",
+  "drain.commit.after",
+  "position.before",
+  "position.after",
+  "cutover.lock.before",
+  "cutover.lock.after",
+  "cutover.flip",
+  "cutover.unlock.before",
+  "cutover.unlock.after",
+  "retire.before",
+  "retire.after",
+] as const;
+
+/** One of `faultPoints`. */
+export type FaultPoint = (typeof faultPoints)[number];
+
+let remaining: number | undefined;
+
+/**
+ * For drills: kills this process with SIGKILL, as a power cut would, when RC_FAULT_POINT names this place (`name`, or
+ * `name:3` for the third time it is reached). Otherwise nothing.
+ */
+export async function reached(point: FaultPoint): Promise<void> {
+  const wanted = process.env["RC_FAULT_POINT"];
+  if (wanted === undefined) return;
+  const [name, times] = wanted.split(":");
+  if (name !== point) return;
+  remaining = (remaining ?? Number(times ?? 1)) - 1;
+  if (remaining > 0) return;
+  process.kill(process.pid, "SIGKILL");
+  await new Promise(() => {}); // the signal may arrive a moment later: nothing more may happen
+}

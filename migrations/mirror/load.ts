@@ -1,0 +1,78 @@
+import { addRange, type KeyText, readFrontier, readRanges } from "../ledger/range.ts";
+import { type Chunk, planRange, readChunk, writeChunk } from "./chunk.ts";
+import { drain } from "./drain.ts";
+import { reached } from "./fault-point.ts";
+import { Pace } from "./pace.ts";
+import type { Lane } from "./pair-shape.ts";
+import type { Run } from "./run.ts";
+import type { Sealing } from "./sealing.ts";
+import { throttle } from "./throttle.ts";
+
+/**
+ * Copies what the ledger does not have of a pair, range by range in key order. While one chunk is written the next is
+ * read and converted. The ledger row of a chunk commits with its rows, so a restart repeats at most one chunk.
+ *
+ * @throws {DeadlineError} @throws {TakenOverError} @throws {CancelledError}
+ */
+export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void> {
+  const { reader, control } = run.sessions;
+  let frontier = await readFrontier(control, lane.mirror, lane.id);
+  if (frontier === null) return;
+  let ordinal = (await readRanges(control, lane.mirror, lane.id)).length;
+  const pace = new Pace();
+  const readNext = async (lower: KeyText | null): Promise<Chunk> => {
+    const range = await planRange(reader, lane, lower, pace.rows);
+    return sealing.withCodec(lane.pair, (codec) => readChunk(reader, lane, range, codec));
+  };
+  let next = readNext(frontier === "nothing" ? null : frontier);
+  let drainedAt = performance.now();
+  for (;;) {
+    const startedAt = performance.now();
+    const chunk = await next;
+    if (chunk.upper !== null) next = readNext(chunk.upper);
+    // Awaited in the next turn; until then a failure must not end the process.
+    next.catch(() => {});
+    try {
+      await commitChunk(run, lane, chunk, ordinal);
+      if (performance.now() - drainedAt > drainEveryMs) {
+        await drain(run, lane, sealing);
+        drainedAt = performance.now();
+      }
+      await throttle(run);
+    } catch (error) {
+      await next.catch(() => {}); // the reader must be at rest before its session is closed
+      throw error;
+    }
+    ordinal += 1;
+    pace.record(chunk.rows, performance.now() - startedAt);
+    if (chunk.upper === null) return;
+    frontier = chunk.upper;
+  }
+}
+
+/** Keys that change all the time would pile up during a long load. */
+const drainEveryMs = 5_000;
+
+async function commitChunk(run: Run, lane: Lane, chunk: Chunk, ordinal: number): Promise<void> {
+  await run.write(lane.mirror, async (client) => {
+    await reached("chunk.copy.before");
+    await writeChunk(client, lane, chunk);
+    await reached("chunk.copy.after");
+    await reached("chunk.ledger.before");
+    await addRange(client, {
+      mirror: lane.mirror,
+      pair: lane.id,
+      ordinal,
+      lower: chunk.lower,
+      upper: chunk.upper,
+      rows: chunk.rows,
+      bytes: chunk.bytes,
+      keysetVersion: chunk.keysetVersion,
+      epoch: run.epochOf(lane.mirror),
+    });
+    await reached("chunk.ledger.after");
+    await reached("chunk.commit.before");
+  });
+  run.copiedRows += chunk.rows;
+  await reached("chunk.commit.after");
+}

@@ -1,0 +1,41 @@
+import type pg from "pg";
+
+/** Lock modes that keep SHARE ROW EXCLUSIVE waiting. */
+const conflicting = [
+  "RowExclusiveLock",
+  "ShareUpdateExclusiveLock",
+  "ShareLock",
+  "ShareRowExclusiveLock",
+  "ExclusiveLock",
+  "AccessExclusiveLock",
+];
+
+/**
+ * Asks autovacuum workers on these tables to stop: they give way by themselves only after deadlock_timeout, which is
+ * longer than we ever wait. They come back later.
+ */
+export async function sendAutovacuumAway(operator: pg.Client, tables: readonly string[]): Promise<void> {
+  await operator
+    .query(
+      `SELECT pg_cancel_backend(activity.pid) FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
+       WHERE lock.relation = ANY(SELECT to_regclass(quoted) FROM unnest($1::text[]) AS quoted)
+         AND activity.backend_type = 'autovacuum worker'`,
+      [tables],
+    )
+    .catch(() => {}); // a login without the right to do so only waits longer
+}
+
+/** Who holds locks on these tables that a cutover waits for, e.g. `pid 4711 (platform-api, idle in transaction)`. */
+export async function describeHolders(operator: pg.Client, tables: readonly string[]): Promise<string> {
+  const found = await operator.query<{ holder: string }>(
+    `SELECT DISTINCT format('pid %s (%s, %s, transaction since %s s)', activity.pid,
+       coalesce(nullif(activity.application_name, ''), activity.usename, activity.backend_type),
+       coalesce(activity.state, 'state not visible'),
+       coalesce(round(extract(epoch FROM clock_timestamp() - activity.xact_start))::text, '?')) AS holder
+     FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
+     WHERE lock.relation = ANY(SELECT to_regclass(quoted) FROM unnest($1::text[]) AS quoted)
+       AND lock.granted AND lock.mode = ANY($2)`,
+    [tables, conflicting],
+  );
+  return found.rows.length === 0 ? "nobody any more" : found.rows.map((row) => row.holder).join(", ");
+}

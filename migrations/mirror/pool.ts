@@ -1,0 +1,78 @@
+import { fork } from "node:child_process";
+import { join } from "node:path";
+import pLimit from "p-limit";
+import type { JobKind, TenantJob, TenantResult } from "./job.ts";
+import type { WorkerOrder } from "./worker.ts";
+
+/** How many tenants are worked on at once. */
+export interface PoolOptions {
+  /** Worker processes, one tenant each; 1 to 64. */
+  readonly concurrency: number;
+  /** Called as soon as a tenant is finished, in the order in which they finish. */
+  readonly onResult?: (result: TenantResult) => void;
+  /** Called with the process id of each worker as it starts; for drills. */
+  readonly onWorker?: (tenant: string, pid: number) => void;
+  /** No further tenant is started once this is aborted; those under way go on. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs one wish on many tenants, each in a worker process of its own. A tenant that fails, or whose worker dies, never
+ * stops another. Tenants whose turn comes after the deadline are `partial` without having been touched.
+ *
+ * @returns one result per job, in the order of the jobs; never throws
+ * @throws {RangeError} concurrency out of range
+ */
+export async function runTenants(
+  kind: JobKind,
+  jobs: readonly TenantJob[],
+  options: PoolOptions,
+): Promise<TenantResult[]> {
+  const { concurrency } = options;
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 64) {
+    throw new RangeError(`concurrency is ${concurrency}; allowed are whole numbers from 1 to 64`);
+  }
+  const limit = pLimit(concurrency);
+  return Promise.all(
+    jobs.map((job) =>
+      limit(async () => {
+        const result = await runTenant(kind, job, options);
+        options.onResult?.(result);
+        return result;
+      }),
+    ),
+  );
+}
+
+async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): Promise<TenantResult> {
+  if (options.signal?.aborted === true) return untouched(job, "partial", "not started: the run was stopped");
+  if (Date.now() >= job.deadlineMs) return untouched(job, "partial", "not started: the run's time is over");
+  const startedAt = performance.now();
+  return new Promise<TenantResult>((resolve) => {
+    let result: TenantResult | undefined;
+    const worker = fork(join(import.meta.dirname, "worker.ts"), [], {
+      execArgv: [],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const seconds = (): number => Math.round(performance.now() - startedAt) / 1000;
+    worker.once("error", (error) => {
+      resolve({
+        ...untouched(job, "failed", `its worker process did not start: ${error.message}`),
+        seconds: seconds(),
+      });
+    });
+    worker.once("message", (message) => {
+      result = message as TenantResult;
+    });
+    worker.once("exit", (code, signal) => {
+      const reason = `its worker process ended with ${signal ?? `code ${code}`} before it could report; what was committed is in the ledger, the next run goes on`;
+      resolve(result ?? { ...untouched(job, "failed", reason), seconds: seconds() });
+    });
+    if (worker.pid !== undefined) options.onWorker?.(job.tenant, worker.pid);
+    worker.send({ kind, job } satisfies WorkerOrder, () => {}); // a failure is reported by the events above
+  });
+}
+
+function untouched(job: TenantJob, status: "partial" | "failed", reason: string): TenantResult {
+  return { tenant: job.tenant, positions: {}, rows: 0, bytes: 0, dirty: 0, copiedRows: 0, seconds: 0, status, reason };
+}

@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
+import { holdEpoch, PausedError, TakenOverError } from "../ledger/epoch.ts";
+import type { MirrorState } from "../ledger/position.ts";
+import type { ConnectOptions } from "../postgres/connect.ts";
+import { inTransaction, type RetryOptions } from "../postgres/transaction.ts";
+import type { TenantJob } from "./job.ts";
+
+/** The time of this run is over: it ends `partial` and the next one goes on. */
+export class DeadlineError extends Error {
+  override readonly name = "DeadlineError";
+}
+
+/** Sessions of one run. All of them are direct; only `control` holds the tenant's advisory lock. */
+export interface RunSessions {
+  /** Advisory lock, keysets and plain reads; never inside a transaction. */
+  readonly control: pg.Client;
+  /** Every change of data. */
+  readonly writer: pg.Client;
+  /** Reads ahead. */
+  readonly reader: pg.Client;
+  /** With the login's own role: may end sessions that stand in the way. */
+  readonly operator: pg.Client;
+}
+
+/** One run on one tenant: its sessions, its epochs, its time. */
+export class Run {
+  readonly job: TenantJob;
+  readonly sessions: RunSessions;
+  /** How further sessions on the tenant's database are opened, with the engine's role. */
+  readonly connection: Omit<ConnectOptions, "applicationName">;
+  readonly #epochs: Map<string, bigint>;
+  /** Rows copied so far. */
+  copiedRows = 0;
+
+  constructor(
+    job: TenantJob,
+    sessions: RunSessions,
+    connection: Omit<ConnectOptions, "applicationName">,
+    epochs: ReadonlyMap<string, bigint>,
+  ) {
+    this.job = job;
+    this.sessions = sessions;
+    this.connection = connection;
+    this.#epochs = new Map(epochs);
+  }
+
+  /** After a cutover of this run's own: it has raised the epoch by one. */
+  advanceEpoch(mirror: string): void {
+    this.#epochs.set(mirror, this.epochOf(mirror) + 1n);
+  }
+
+  epochOf(mirror: string): bigint {
+    const epoch = this.#epochs.get(mirror);
+    if (epoch === undefined) throw new TakenOverError(`mirror ${mirror} was not taken over by this run`);
+    return epoch;
+  }
+
+  /** @throws {DeadlineError} */
+  checkDeadline(): void {
+    if (Date.now() >= this.job.deadlineMs) {
+      throw new DeadlineError(`tenant ${this.job.tenant}: the run's time is over; the next update goes on`);
+    }
+  }
+
+  /**
+   * A writing transaction on a mirror: begins by holding the epoch, is repeated after passing errors, waits while the
+   * pause flag is set.
+   *
+   * @throws {TakenOverError} @throws {CancelledError} @throws {DeadlineError}
+   */
+  async write<T>(
+    mirror: string,
+    work: (client: pg.Client, state: MirrorState) => Promise<T>,
+    options: RetryOptions = {},
+  ): Promise<T> {
+    for (;;) {
+      this.checkDeadline();
+      try {
+        return await inTransaction(
+          this.sessions.writer,
+          async (client) => work(client, await holdEpoch(client, mirror, this.epochOf(mirror))),
+          options,
+        );
+      } catch (error) {
+        if (!(error instanceof PausedError)) throw error;
+        await sleep(500);
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { isUtf8 } from "node:buffer";
+import type { Side } from "../ledger/position.ts";
+import type { KeyText } from "../ledger/range.ts";
+import { type Aead, OpenError } from "../tink/aead.ts";
+import { associatedDataOf } from "../tink/associated-data.ts";
+import type { Keyring, KeysetClass } from "../vault/keyring.ts";
+import type { MirrorDefinition, MirrorPair } from "./definition.ts";
+import { recordIdOf } from "./key-space.ts";
+
+/** A payload that cannot be brought to the other side. Carries the record's table, never its value. */
+export class PayloadError extends Error {
+  override readonly name = "PayloadError";
+}
+
+/** Seals and opens the payloads of one pair with keys that are in memory: never waits for Vault. */
+export interface PayloadCodec {
+  /** Version of the keyset in use, for the ledger. */
+  readonly keysetVersion: number;
+  /** A payload of `fromSide` as the other side stores it. @throws {OpenError} @throws {PayloadError} */
+  convert(fromSide: Side, key: KeyText, payload: Buffer): Buffer;
+  /** Whether the sealed value opens to exactly this plain one. @throws {OpenError} `unknown-key` only */
+  isEqual(key: KeyText, plain: Buffer, sealed: Buffer): boolean;
+}
+
+/** The keys of one tenant and mirror, and the context that its ciphertexts are bound to. */
+export class Sealing {
+  readonly #keyring: Keyring;
+  readonly #definition: MirrorDefinition;
+  readonly #environment: string;
+  readonly #tenant: string;
+
+  constructor(keyring: Keyring, definition: MirrorDefinition, environment: string, tenant: string) {
+    this.#keyring = keyring;
+    this.#definition = definition;
+    this.#environment = environment;
+    this.#tenant = tenant;
+  }
+
+  get #cls(): KeysetClass {
+    return this.#definition.keysetClass as KeysetClass;
+  }
+
+  /** Makes the keysets that the mirror needs, if there are none. @throws {VaultError} */
+  async ensure(): Promise<void> {
+    await this.#keyring.ensure(this.#cls);
+    await this.#keyring.ensure("verify");
+  }
+
+  /** A codec with the present keys; asks Vault at most every ten minutes. */
+  async codec(pair: MirrorPair): Promise<PayloadCodec> {
+    const { version, aead } = await this.#keyring.get(this.#cls);
+    return pairCodec(pair, aead, version, associatedDataOf(this.#environment, this.#tenant, pair.kind));
+  }
+
+  /**
+   * Runs `work` with warm keys, once more with newer ones if it meets a key that it does not know: a release may have
+   * begun to use it a moment ago.
+   */
+  async withCodec<T>(pair: MirrorPair, work: (codec: PayloadCodec) => Promise<T>): Promise<T> {
+    try {
+      return await work(await this.codec(pair));
+    } catch (error) {
+      if (!(error instanceof OpenError) || error.reason !== "unknown-key" || error.keyId === undefined) throw error;
+      await this.learn(error.keyId);
+      return work(await this.codec(pair));
+    }
+  }
+
+  /** Loads the keyset that has this key. @throws {KeyringError} none has */
+  async learn(keyId: number): Promise<void> {
+    await this.#keyring.getFor(this.#cls, keyId);
+  }
+
+  /** Seals a digest with the keyset of class `verify`: evidence that nobody without the key can write. */
+  async sealRoot(pair: MirrorPair, ordinal: number, digest: Buffer): Promise<Buffer> {
+    const { aead } = await this.#keyring.get("verify");
+    const bind = associatedDataOf(this.#environment, this.#tenant, `verify.root/${this.#definition.name}/${pair.kind}`);
+    return aead.seal(digest, bind(String(ordinal)));
+  }
+}
+
+function pairCodec(pair: MirrorPair, aead: Aead, version: number, bind: (recordId: string) => Buffer): PayloadCodec {
+  const open = (key: KeyText, sealed: Buffer): Buffer => aead.open(sealed, bind(recordIdOf(key)));
+  return {
+    keysetVersion: version,
+    convert(fromSide, key, payload) {
+      if (fromSide === "source") return aead.seal(payload, bind(recordIdOf(key)));
+      const plain = open(key, payload);
+      // PostgreSQL's text holds neither; without this the whole chunk would fail with an error that names nothing.
+      if (plain.includes(0) || !isUtf8(plain)) {
+        throw new PayloadError(
+          `a sealed value of ${pair.sink} is not text (NUL or invalid UTF-8) and cannot go back to ${pair.source}; the release that wrote it must replace it`,
+        );
+      }
+      return plain;
+    },
+    isEqual(key, plain, sealed) {
+      try {
+        return open(key, sealed).equals(plain);
+      } catch (error) {
+        if (error instanceof OpenError && error.reason !== "unknown-key") return false;
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import { note } from "../ledger/journal.ts";
+import { type CopiedRange, type KeyText, readRanges } from "../ledger/range.ts";
+import { inSnapshot } from "../postgres/transaction.ts";
+import { readChunk, writeChunk } from "./chunk.ts";
+import { compareKeys, compareRange, type Comparison, isEqual } from "./compare.ts";
+import { drain } from "./drain.ts";
+import { reached } from "./fault-point.ts";
+import { keyList, keyParameters, keyTable, within } from "./key-space.ts";
+import type { Lane } from "./pair-shape.ts";
+import type { Run } from "./run.ts";
+import type { Sealing } from "./sealing.ts";
+
+/** The two sides differ although nothing should have changed the copy, and a repair did not help. */
+export class DifferenceError extends Error {
+  override readonly name = "DifferenceError";
+}
+
+/**
+ * Compares every range that was not compared since the copy began, each in its own snapshot. A range that differs is
+ * copied again once; if it then still differs, everything stops.
+ *
+ * @throws {DifferenceError} with counts, never keys
+ */
+export async function verify(run: Run, lane: Lane, sealing: Sealing): Promise<void> {
+  for (const range of await readRanges(run.sessions.control, lane.mirror, lane.id)) {
+    if (range.isVerified) continue;
+    run.checkDeadline();
+    await reached("verify.before");
+    let comparison = await snapshotComparison(run, lane, range, sealing);
+    if (!isEqual(comparison)) {
+      if (range.repairs > 0) throw difference(lane, range, comparison);
+      await repair(run, lane, range, comparison, sealing);
+      comparison = await snapshotComparison(run, lane, range, sealing);
+      if (!isEqual(comparison)) throw difference(lane, range, comparison);
+    }
+    const root = await sealing.sealRoot(lane.pair, range.ordinal, comparison.digest);
+    await run.write(lane.mirror, (client, state) =>
+      client.query(
+        `UPDATE rc.range SET verified_epoch = $4, verified_at = now(), root = $5
+         WHERE mirror = $1 AND pair = $2 AND ordinal = $3`,
+        [lane.mirror, lane.id, range.ordinal, state.epoch, root],
+      ),
+    );
+    await reached("verify.after");
+  }
+}
+
+async function snapshotComparison(run: Run, lane: Lane, range: CopiedRange, sealing: Sealing): Promise<Comparison> {
+  return sealing.withCodec(lane.pair, (codec) =>
+    inSnapshot(run.sessions.reader, (client) => compareRange(client, lane, range, codec)),
+  );
+}
+
+/** Empties the range on the other side and copies it again; captured changes of it are drained afterwards as ever. */
+async function repair(run: Run, lane: Lane, range: CopiedRange, seen: Comparison, sealing: Sealing): Promise<void> {
+  await sealing.withCodec(lane.pair, (codec) =>
+    run.write(lane.mirror, async (client) => {
+      const columns = keyList(lane.keys);
+      await client.query(`DELETE FROM ${lane.to.quoted} WHERE ${within(columns, lane.keys, range)}`);
+      await writeChunk(client, lane, await readChunk(client, lane, range, codec));
+      await client.query("UPDATE rc.range SET repairs = repairs + 1 WHERE mirror = $1 AND pair = $2 AND ordinal = $3", [
+        lane.mirror,
+        lane.id,
+        range.ordinal,
+      ]);
+      const { missing, surplus, different } = seen;
+      await note(client, {
+        mirror: lane.mirror,
+        event: "repaired",
+        detail: { pair: lane.id, range: range.ordinal, missing, surplus, different },
+      });
+    }),
+  );
+}
+
+function difference(lane: Lane, range: CopiedRange, seen: Comparison): DifferenceError {
+  return new DifferenceError(
+    `mirror ${lane.mirror}, ${lane.id}, range ${range.ordinal}: after a repair ${seen.missing} rows are missing, ${seen.surplus} too many and ${seen.different} different in ${lane.to.name}; somebody else writes to it: find who has privileges on it, then coordinator verify`,
+  );
+}
+
+/** Keys compared again in one go. */
+const recheckBatch = 500;
+
+/**
+ * Compares the keys that were drained after their range was compared. One that differs is drained once more; if it then
+ * still differs, everything stops.
+ *
+ * @returns keys that still wait, because they have changed again
+ * @throws {DifferenceError}
+ */
+export async function recheck(run: Run, lane: Lane, sealing: Sealing): Promise<number> {
+  let above: KeyText | undefined;
+  for (;;) {
+    run.checkDeadline();
+    const listed: { rows: { key: string[]; noted: string; repairs: number }[] } = await run.sessions.control.query(
+      `SELECT key, noted, repairs FROM rc.unverified WHERE mirror = $1 AND pair = $2 AND ($3::text[] IS NULL OR key > $3)
+       ORDER BY key LIMIT ${recheckBatch}`,
+      [lane.mirror, lane.id, above ?? null],
+    );
+    if (listed.rows.length === 0) break;
+    above = listed.rows.at(-1)?.key;
+    const entries = new Map(listed.rows.map((row) => [JSON.stringify(row.key), row]));
+    const compared = await sealing.withCodec(lane.pair, (codec) =>
+      inSnapshot(run.sessions.reader, (client) =>
+        compareKeys(
+          client,
+          lane,
+          listed.rows.map((row) => row.key),
+          codec,
+        ),
+      ),
+    );
+    const known = compared.map((one) => ({ ...one, entry: entries.get(JSON.stringify(one.key)) }));
+    const wrong = known.filter((one) => !one.isEqual);
+    const stubborn = wrong.filter((one) => (one.entry?.repairs ?? 0) > 0).length;
+    if (stubborn > 0) {
+      throw new DifferenceError(
+        `mirror ${lane.mirror}, ${lane.id}: ${stubborn} rows of ${lane.to.name} differ again after a repair; somebody else writes to it: find who has privileges on it, then coordinator verify`,
+      );
+    }
+    await run.write(lane.mirror, async (client) => {
+      // A key drained again since the list was read has a newer number and stays.
+      const right = known.filter((one) => one.isEqual).map((one) => one.entry?.noted);
+      await client.query("DELETE FROM rc.unverified WHERE mirror = $1 AND pair = $2 AND noted = ANY($3)", [
+        lane.mirror,
+        lane.id,
+        right,
+      ]);
+      if (wrong.length === 0) return;
+      await client.query(
+        "UPDATE rc.unverified SET repairs = repairs + 1 WHERE mirror = $1 AND pair = $2 AND noted = ANY($3)",
+        [lane.mirror, lane.id, wrong.map((one) => one.entry?.noted)],
+      );
+      const columns = lane.keys.map((_, nth) => `k${nth + 1}`).join(", ");
+      await client.query(
+        `INSERT INTO ${lane.dirty} (${columns}, op) SELECT ${columns}, 'R' FROM ${keyTable(lane.keys, "k")}`,
+        keyParameters(
+          lane.keys,
+          wrong.map((one) => one.key),
+        ),
+      );
+      await note(client, { mirror: lane.mirror, event: "repaired", detail: { pair: lane.id, keys: wrong.length } });
+    });
+    if (wrong.length > 0) {
+      await drain(run, lane, sealing);
+      above = undefined;
+    }
+  }
+  const left = await run.sessions.control.query<{ left: string }>(
+    "SELECT count(*) AS left FROM rc.unverified WHERE mirror = $1 AND pair = $2",
+    [lane.mirror, lane.id],
+  );
+  return Number(left.rows[0]?.left ?? 0);
+}

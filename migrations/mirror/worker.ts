@@ -1,0 +1,24 @@
+import { tenantJobs } from "./engine.ts";
+import type { JobKind, TenantJob } from "./job.ts";
+
+/** What the pool sends to a worker: one job, once. */
+export interface WorkerOrder {
+  readonly kind: JobKind;
+  readonly job: TenantJob;
+}
+
+/**
+ * Entry of a child process that does one job for one tenant and ends. A process of its own, so that a tenant that
+ * exhausts memory or crashes takes nobody with it; without its parent it has nobody to report to, but the ledger has
+ * everything, so it finishes its work.
+ */
+function main(): void {
+  process.once("message", (order: WorkerOrder) => {
+    void tenantJobs[order.kind](order.job).then((result) => {
+      if (process.connected) process.send?.(result, () => process.exit(0));
+      else process.exit(0);
+    });
+  });
+}
+
+if (process.argv[1] === import.meta.filename) main();
