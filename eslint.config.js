@@ -6,31 +6,70 @@ import tseslint from "typescript-eslint";
  */
 const table = {
   releases: { allow: ["zod", "semver", "node:crypto"] },
-  components: { allow: ["@pulumi/.*", "node:fs"], types: ["\\.\\./releases/.*"], folders: ["migrations/(tenants|smoke|prepare|cutover|finalize|flags|reference)"] },
+  components: {
+    allow: ["@pulumi/.*", "node:fs"],
+    types: ["\\.\\./releases/.*"],
+    folders: ["migrations/(tenants|smoke|prepare|cutover|finalize|flags|reference)"],
+  },
   migrations: { allow: ["pg", "pg-copy-streams", "protobufjs.*", "p-limit", "p-retry", "execa", "node:.*"] },
   coordinator: {
-    allow: ["@pulumi/pulumi/automation/.*", "@pulumi/pulumi", "commander", "yaml", "cli-table3", "execa", "p-retry", "pg", "semver", "node:.*"],
+    allow: [
+      "@pulumi/pulumi/automation/.*",
+      "@pulumi/pulumi",
+      "commander",
+      "yaml",
+      "cli-table3",
+      "execa",
+      "p-retry",
+      "pg",
+      "semver",
+      "node:.*",
+    ],
     folders: ["releases/.*", "migrations/.*"],
   },
 };
 
 /** Only these files of migrations/ may know Pulumi: the resources. */
-const resourceFiles = ["tenants", "smoke", "prepare", "cutover", "finalize", "flags", "migration-resource", "node-provider", "wave-announcement"];
+const resourceFiles = [
+  "tenants",
+  "smoke",
+  "prepare",
+  "cutover",
+  "finalize",
+  "flags",
+  "migration-resource",
+  "node-provider",
+  "wave-announcement",
+];
 
 function rule(folder, { allow, folders = [], types = [] }) {
   const within = "\\./.*|(\\.\\./)+" + folder + "/.*";
   const others = folders.map((other) => `(\\.\\./)+${other}\\.ts`);
-  const deeper = folder === "migrations" ? ["\\.\\./(?!\\.\\./(releases|components|coordinator|local|tests|bench)).*"] : folder === "coordinator" ? ["\\.\\./[a-z-]+\\.ts", "\\.\\./[a-z-]+/[a-z-]+\\.ts"] : [];
+  const deeper =
+    folder === "migrations"
+      ? ["\\.\\./(?!\\.\\./(releases|components|coordinator|local|tests|bench)).*"]
+      : folder === "coordinator"
+        ? ["\\.\\./[a-z-]+\\.ts", "\\.\\./[a-z-]+/[a-z-]+\\.ts"]
+        : [];
   const allowed = [within, ...allow, ...others, ...deeper, ...types];
   return {
     "@typescript-eslint/no-restricted-imports": [
       "error",
       {
         patterns: [
-          { regex: `^(?!(${allowed.join("|")})$)`, message: `${folder}/ may not import this; the table is in docs/house.md.` },
+          {
+            regex: `^(?!(${allowed.join("|")})$)`,
+            message: `${folder}/ may not import this; the table is in docs/house.md.`,
+          },
           ...(types.length === 0
             ? []
-            : [{ regex: `^(${types.join("|")})$`, allowTypeImports: true, message: `${folder}/ may import only types from there; the table is in docs/house.md.` }]),
+            : [
+                {
+                  regex: `^(${types.join("|")})$`,
+                  allowTypeImports: true,
+                  message: `${folder}/ may import only types from there; the table is in docs/house.md.`,
+                },
+              ]),
         ],
       },
     ],
@@ -61,7 +100,14 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/no-restricted-imports": [
         "error",
-        { patterns: [{ regex: "^(?!(@pulumi/pulumi|\\./releases/.*|\\./components/.*)$)", message: "index.ts imports releases and components only." }] },
+        {
+          patterns: [
+            {
+              regex: "^(?!(@pulumi/pulumi|\\./releases/.*|\\./components/.*)$)",
+              message: "index.ts imports releases and components only.",
+            },
+          ],
+        },
       ],
     },
   },

@@ -51,7 +51,11 @@ export class Database extends pulumi.ComponentResource {
     const reader = new Role(`${name}-reader`, { name: "rc_reader", login: false }, child);
     const registry = new PostgresDatabase(`${name}-registry`, { name: "rc_registry", owner: migrator.name }, child);
     const login = (role: string): DatabaseLogin & { readonly resource: Role } => {
-      const password = new RandomPassword(`${name}-${role}`, { length: 32, special: false }, { parent: this, protect: true });
+      const password = new RandomPassword(
+        `${name}-${role}`,
+        { length: 32, special: false },
+        { parent: this, protect: true },
+      );
       const resource = new Role(`${name}-${role}`, { name: role, login: true, password: password.result }, child);
       return { role, password: password.result, resource };
     };

@@ -97,7 +97,8 @@ export class Fleet extends pulumi.ComponentResource {
 
   private environmentOf(service: Service, port: number, args: FleetArgs): pulumi.Output<string>[] {
     const login = args.database.logins[args.target.role];
-    if (login === undefined) throw new pulumi.RunError(`fleet ${args.target.pin}: no database role ${args.target.role}`);
+    if (login === undefined)
+      throw new pulumi.RunError(`fleet ${args.target.pin}: no database role ${args.target.role}`);
     const server = pulumi.interpolate`postgresql://${login.role}:${login.password}@${args.database.hostAndPort}`;
     const vault = args.release.vault.isNeeded ? this.vaultOf(args) : [];
     return [

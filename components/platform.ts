@@ -134,7 +134,11 @@ export class Platform extends pulumi.ComponentResource {
           child,
         ),
       );
-    const flagsOn = flags("on", rollout.flagsOn, waves.map((wave) => wave.cutover));
+    const flagsOn = flags(
+      "on",
+      rollout.flagsOn,
+      waves.map((wave) => wave.cutover),
+    );
     const finals = rollout.waves.map((wave, index) => waves[index]?.finalize(wave.finalize, [flagsOn]));
 
     this.waves = pulumi.output(

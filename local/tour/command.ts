@@ -21,7 +21,12 @@ export async function command(
   const shown = `${file} ${args.join(" ")}`;
   context.say(`  $ ${shown}`);
   const startMs = Date.now();
-  const child = execa(file, args, { cwd: context.repository, env: context.environment, reject: false, stdin: "ignore" });
+  const child = execa(file, args, {
+    cwd: context.repository,
+    env: context.environment,
+    reject: false,
+    stdin: "ignore",
+  });
   for (const stream of [child.stdout, child.stderr]) {
     let rest = "";
     stream.on("data", (chunk: Buffer) => {
@@ -40,13 +45,26 @@ export async function command(
 }
 
 /** `coordinator ...` on the tour's stack file. */
-export function coordinator(context: TourContext, args: readonly string[], allowed?: readonly number[]): Promise<CommandResult> {
+export function coordinator(
+  context: TourContext,
+  args: readonly string[],
+  allowed?: readonly number[],
+): Promise<CommandResult> {
   return command(context, "node", ["coordinator/main.ts", ...args, "--config-file", context.stackFile], allowed);
 }
 
 /** Plain `pulumi ...` on the tour's stack file. */
-export function pulumi(context: TourContext, args: readonly string[], allowed?: readonly number[]): Promise<CommandResult> {
-  return command(context, "pulumi", [...args, "--stack", "dev", "--config-file", context.stackFile, "--non-interactive"], allowed);
+export function pulumi(
+  context: TourContext,
+  args: readonly string[],
+  allowed?: readonly number[],
+): Promise<CommandResult> {
+  return command(
+    context,
+    "pulumi",
+    [...args, "--stack", "dev", "--config-file", context.stackFile, "--non-interactive"],
+    allowed,
+  );
 }
 
 function tail(text: string): string {

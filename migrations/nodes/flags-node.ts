@@ -33,6 +33,8 @@ async function read(inputs: FlagsInputs): Promise<Record<string, boolean>> {
     return JSON.parse(await readFile(file, "utf8")) as Record<string, boolean>;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
-    throw new Error(`flags file ${file} cannot be read (${(error as Error).message}); mend or remove it, then pulumi up`);
+    throw new Error(
+      `flags file ${file} cannot be read (${(error as Error).message}); mend or remove it, then pulumi up`,
+    );
   }
 }

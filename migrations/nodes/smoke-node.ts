@@ -36,11 +36,15 @@ async function answer(inputs: SmokeInputs, path: string): Promise<void> {
   }
   const body = await response.text();
   if (!response.ok)
-    throw new Error(`${about}: status ${response.status}, expected 200; its log: docker logs <container of ${inputs.service}>`);
+    throw new Error(
+      `${about}: status ${response.status}, expected 200; its log: docker logs <container of ${inputs.service}>`,
+    );
   if (path !== "/readyz") return;
   const said = (JSON.parse(body) as { pin?: string }).pin;
   if (said !== inputs.pin)
-    throw new Error(`${about}: says it is ${String(said)}, expected ${inputs.pin}; another program listens there: stop it, then pulumi up`);
+    throw new Error(
+      `${about}: says it is ${String(said)}, expected ${inputs.pin}; another program listens there: stop it, then pulumi up`,
+    );
 }
 
 function reasonOf(error: unknown): string {

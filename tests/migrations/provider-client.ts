@@ -20,7 +20,10 @@ interface Message {
 
 /** Pulumi's own dynamic provider process, spoken to over gRPC as the engine does. */
 export class ProviderClient {
-  private readonly client: Record<string, (request: unknown, callback: (error: unknown, reply: unknown) => void) => void>;
+  private readonly client: Record<
+    string,
+    (request: unknown, callback: (error: unknown, reply: unknown) => void) => void
+  >;
   private readonly process: ChildProcess;
   private readonly text: string;
 
@@ -35,7 +38,9 @@ export class ProviderClient {
     const main = require.resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");
     const child = spawn(process.execPath, [main, "127.0.0.1:1"], { stdio: ["ignore", "pipe", "inherit"] });
     const port = await new Promise<number>((resolve, reject) => {
-      child.once("exit", (code) => reject(new Error(`the provider process ended with ${code} before it said its port`)));
+      child.once("exit", (code) =>
+        reject(new Error(`the provider process ended with ${code} before it said its port`)),
+      );
       child.stdout.once("data", (chunk: Buffer) => resolve(Number(chunk.toString().trim())));
     });
     const client = new ProviderClient(child, port, text);
@@ -54,12 +59,13 @@ export class ProviderClient {
     const message = new Request();
     for (const [setter, value] of Object.entries(setters))
       message[setter]?.(
-        value !== null && typeof value === "object" ? Struct.fromJavaScript({ ...value, __provider: this.text }) : value,
+        value !== null && typeof value === "object"
+          ? Struct.fromJavaScript({ ...value, __provider: this.text })
+          : value,
       );
-    const reply = (await promisify(this.client[method]!.bind(this.client))(message)) as { toObject(): Record<string, unknown> } & Record<
-      string,
-      () => { toJavaScript(): unknown } | undefined
-    >;
+    const reply = (await promisify(this.client[method]!.bind(this.client))(message)) as {
+      toObject(): Record<string, unknown>;
+    } & Record<string, () => { toJavaScript(): unknown } | undefined>;
     const plain = reply.toObject();
     for (const [getter, key] of [
       ["getProperties", "properties"],

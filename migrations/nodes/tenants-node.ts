@@ -1,0 +1,98 @@
+import { onboardTenants } from "../onboarding.ts";
+import { resolveReference } from "../reference.ts";
+import { ensureRegistry } from "../registry/registry-schema.ts";
+import { registryUrl } from "../registry/registry-session.ts";
+import type { Registry } from "../registry/registry.ts";
+import { findWave } from "../registry/selector.ts";
+import type { TenantsInputs } from "../tenants.ts";
+import type { RegionTarget, ReleaseTarget } from "../wave-inputs.ts";
+import type { MigrationNode } from "./node.ts";
+import { isPlatformAbsent, withRegistries } from "./wave-members.ts";
+
+interface Wanted {
+  readonly region: RegionTarget;
+  readonly release: ReleaseTarget;
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly isProbe: boolean;
+}
+
+/** Makes the registry's tables, and onboards the seed and probe tenants that are not there yet. */
+export const tenantsNode: MigrationNode<TenantsInputs> = {
+  id: (inputs) => `tenants:${inputs.environment}`,
+
+  async isUnfinished(inputs) {
+    return withRegistries(
+      inputs,
+      { isReadOnly: true },
+      async (registries) => (await missing(inputs, registries)).length > 0,
+    ).catch((error: unknown) => {
+      if (isPlatformAbsent(error)) return true;
+      throw error;
+    });
+  },
+
+  async run(inputs) {
+    for (const region of inputs.regions)
+      await ensureRegistry(registryUrl(resolveReference(region.postgresUrl)), inputs.releaseRoles);
+    return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
+      const wanted = await missing(inputs, registries);
+      // One group a region and release: one Alembic process each.
+      const groups = Map.groupBy(wanted, ({ region, release }) => `${region.name} ${release.pin}`);
+      for (const [first, ...rest] of groups.values()) {
+        if (first === undefined) continue;
+        await onboardTenants({
+          environment: inputs.environment,
+          region: first.region,
+          release: first.release,
+          releaseRoles: inputs.releaseRoles,
+          tenants: [first, ...rest].map(({ id, tags, isProbe }) => ({ id, tags, isProbe })),
+        });
+      }
+      const seeds = inputs.seeds.length;
+      return {
+        status: "done",
+        summary: `${seeds} seed tenants and ${inputs.probes.length * inputs.regions.length} probe tenants are served`,
+        epoch: [...inputs.seeds.map((seed) => seed.id), ...inputs.probes.map((probe) => probe.pin)].join(","),
+      };
+    });
+  },
+};
+
+/** Seed and probe tenants that the registry does not know as served: one query a region. */
+async function missing(inputs: TenantsInputs, registries: ReadonlyMap<RegionTarget, Registry>): Promise<Wanted[]> {
+  const [home] = inputs.regions;
+  const perRegion = await Promise.all(
+    [...registries].map(async ([region, registry]) => {
+      const known = await registry.tenants.list({ region: region.name, statuses: ["active", "suspended"] });
+      const served = new Set(known.map((tenant) => tenant.id));
+      const seeds = inputs.seeds
+        .filter((seed) => (seed.region ?? home?.name) === region.name)
+        .map(({ id, tags }) => ({ id, tags, isProbe: false, release: releaseFor(inputs, id, tags) }));
+      const probes = inputs.probes.map((release) => ({
+        id: probeOf(inputs, release, region),
+        tags: [],
+        isProbe: true,
+        release,
+      }));
+      return [...seeds, ...probes].filter(({ id }) => !served.has(id)).map((tenant) => ({ ...tenant, region }));
+    }),
+  );
+  return perRegion.flat();
+}
+
+/** The release that a new tenant is born under: that of the wave it falls into. @throws when no wave takes it */
+function releaseFor(inputs: TenantsInputs, id: string, tags: readonly string[]): ReleaseTarget {
+  const wave = findWave(inputs.waves, { id, tags, isProbe: false, status: "active" });
+  const release = inputs.waves.find(({ name }) => name === wave?.name)?.release;
+  if (release === undefined)
+    throw new Error(
+      `tenant ${id} (tags: ${tags.join(", ") || "none"}) falls into no wave; give the last wave the selector {rest: true}`,
+    );
+  return release;
+}
+
+/** Probe tenants carry the region's name where there are several regions: a tenant lives in one. */
+function probeOf(inputs: TenantsInputs, release: ReleaseTarget, region: RegionTarget): string {
+  return inputs.regions.length === 1 ? `probe-${release.id}` : `probe-${release.id}-${region.name}`;
+}

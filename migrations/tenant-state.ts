@@ -1,0 +1,37 @@
+import { readMirrors } from "./ledger/position.ts";
+import { readTotals } from "./ledger/range.ts";
+import { countDirty } from "./mirror/follow.ts";
+import { connect } from "./postgres/connect.ts";
+import { resolveReference } from "./reference.ts";
+import type { TenantState } from "./registry/projection.ts";
+import type { RegionTarget } from "./wave-inputs.ts";
+
+/**
+ * What a tenant's own ledger says of its mirrors now: the exact answer, of which the registry keeps a copy.
+ * @throws {PostgresError} the database cannot be reached
+ */
+export async function readTenantState(
+  tenant: { readonly id: string; readonly database: string },
+  region: RegionTarget,
+): Promise<TenantState[]> {
+  const client = await connect({
+    url: resolveReference(region.postgresUrl),
+    database: tenant.database,
+    role: "rc_migrator",
+    applicationName: `rc-state ${tenant.id}`,
+    isReadOnly: true,
+  });
+  try {
+    const mirrors = await readMirrors(client);
+    const dirty = await countDirty(client);
+    const asOf = new Date();
+    return await Promise.all(
+      [...mirrors.values()].map(async ({ mirror, position, epoch }) => {
+        const { rows, bytes } = await readTotals(client, mirror);
+        return { tenant: tenant.id, mirror, position, epoch: Number(epoch), rows, bytes, dirty, asOf };
+      }),
+    );
+  } finally {
+    await client.end();
+  }
+}

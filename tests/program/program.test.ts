@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { allReleases } from "../../releases/catalog.ts";
+import { pinOf } from "../../releases/pin.ts";
+import { environmentOf, runMocked, type AskedResource } from "./mocked-program.ts";
+
+const [r1, r2] = allReleases().map(pinOf);
+
+describe("the program, under mocks", () => {
+  let folder: string;
+  let imagesFile: string;
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "program-"));
+    imagesFile = join(folder, "images.json");
+    const names = allReleases().flatMap((release) =>
+      release.services.map((service) => `${release.id}/${service.name}`),
+    );
+    const images = Object.fromEntries(
+      [...names, "keeper"].map((name) => [name, { image: `rc/${name}:1`, digest: "sha256:0" }]),
+    );
+    writeFileSync(imagesFile, JSON.stringify(images));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const pins = (now: string | undefined, back: string | undefined) => (environment: Record<string, unknown>) => {
+    environment["pins"] = { canary: { now, back }, general: { now, back } };
+    if (now === r1 && back === "none") environment["present"] = { vault: false, milvus: false };
+  };
+  const find = (asked: AskedResource[], name: string, type: string) =>
+    asked.find((resource) => resource.name === name && resource.type.endsWith(`:${type}`));
+
+  /** Golden list: a pull request shows in it what changes where. UPDATE_EXPECTED=1 writes it anew. */
+  const golden = (name: string, asked: AskedResource[]) => {
+    const file = new URL(`./expected/${name}.json`, import.meta.url);
+    const list = asked.map((resource) => `${resource.type} ${resource.name}`);
+    if (process.env["UPDATE_EXPECTED"] === "1") writeFileSync(file, `${JSON.stringify(list, null, 2)}\n`);
+    assert.deepEqual(list, JSON.parse(readFileSync(file, "utf8")));
+  };
+
+  it("renders the first release without Vault and keeper", async () => {
+    const asked = await runMocked(environmentOf("dev", pins(r1, "none")), imagesFile);
+    golden("dev-r1", asked);
+    assert.deepEqual(
+      asked.filter((resource) => resource.type.startsWith("vault:")),
+      [],
+    );
+  });
+
+  it("renders both fleets side by side while the way back is open", async () => {
+    const asked = await runMocked(environmentOf("dev"), imagesFile);
+    golden("dev", asked);
+    assert.ok(find(asked, "r1-local", "Fleet") && find(asked, "r2-local", "Fleet"));
+  });
+
+  it("asks for the same number of resources for eight tenants and for eight hundred", async () => {
+    const few = await runMocked(environmentOf("dev"), imagesFile);
+    const many = await runMocked(
+      environmentOf("dev", (environment) => {
+        environment["tenants"] = Array.from({ length: 800 }, (_, index) => ({ id: `tenant-${index}`, tags: [] }));
+      }),
+      imagesFile,
+    );
+    assert.equal(many.length, few.length);
+  });
+
+  it("gives migration nodes references to credentials, never credentials", async () => {
+    const asked = await runMocked(environmentOf("dev"), imagesFile);
+    const nodes = asked.filter((resource) => resource.type.startsWith("pulumi-nodejs:"));
+    assert.ok(nodes.length > 10);
+    assert.doesNotMatch(JSON.stringify(nodes), /hunter2|mocked-password|mocked-token|mocked-secret/);
+  });
+
+  it("keeps the nodes' direction out of their inputs: promotion and rollback differ in pins only", async () => {
+    const forward = find(await runMocked(environmentOf("dev", pins(r2, r1)), imagesFile), "canary-cutover", "Cutover");
+    const back = find(await runMocked(environmentOf("dev", pins(r1, r2)), imagesFile), "canary-cutover", "Cutover");
+    const { release: _r, back: _b, ...same } = forward?.inputs ?? {};
+    const { release: _r2, back: _b2, ...other } = back?.inputs ?? {};
+    assert.deepEqual(same, other);
+  });
+
+  it("refuses an edited release by both hashes before it asks for anything", async () => {
+    await assert.rejects(
+      runMocked(environmentOf("dev", pins("r2@000000000000", r1)), imagesFile),
+      (error: Error) => error.message.includes("r2@000000000000") && error.message.includes(String(r2)),
+    );
+  });
+});
