@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
+import pg from "pg";
 import { runAcceptance } from "./acceptance.ts";
 import { agentOrchestrator } from "./agent-orchestrator.ts";
 import { openClearBodies } from "./body-store-clear.ts";
@@ -134,19 +136,17 @@ describe("the services of release r1", function () {
   it("roll back a request that the fence overtakes inside its transaction", async () => {
     const client = new ServiceClient(urls, TENANT);
     const made = (await client.createPrompt("overtaken", { title: "old", body: "old" })).json;
+    assert.ok(made.id, JSON.stringify(made));
     // A lock on the parent holds the request after it has passed the body table; then its rights are taken.
-    const pg = (await import("pg")).default;
     const holder = new pg.Client({ connectionString: databases.adminUrl(TENANT) });
     await holder.connect();
     await holder.query("BEGIN");
     await holder.query("SELECT 1 FROM prompts WHERE id = $1 FOR UPDATE", [made.id]);
     const pending = client.putPrompt(made.id, { title: "new", body: "new" });
-    for (;;) {
-      const { rows } = await holder.query(
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE prompts%'",
-      );
-      if (rows.length > 0) break;
-    }
+    // From another connection: inside one transaction pg_stat_activity stays as it was first read.
+    const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+      AND query LIKE 'UPDATE prompts%'`;
+    while ((await databases.sql(databases.adminUrl(TENANT), waiting)).length === 0) await sleep(10);
     await databases.sql(
       databases.adminUrl(TENANT),
       `UPDATE rc.whereabouts SET release = 'r2', pin = '${R2.pin}'; REVOKE ALL ON chunks FROM PUBLIC, "${new URL(databases.databaseUrl("r1")).username}"`,
