@@ -252,6 +252,13 @@ describe("environment", () => {
     });
   }
 
+  it("takes both ends of a range, and nothing beyond", () => {
+    const faultsAt = (percent: number) =>
+      faultsOfEnvironment(withValue(exampleEnvironment(), ["failureBudget", "maxFailedPercent"], percent)).length;
+    assert.deepEqual([0, 50].map(faultsAt), [0, 0]);
+    assert.deepEqual([-0.1, 50.1].map(faultsAt), [1, 1]);
+  });
+
   it("refuses percentages that sum to more than everybody", () => {
     const waves = [
       { name: "canary", selector: { percentage: 60 } },
