@@ -59,7 +59,7 @@ export function startProcess(args: ProcessArgs): number {
       : [args.command, ...args.arguments];
   const log = openSync(args.logFile, "a", 0o600);
   try {
-    const child = spawn(command as string, rest, {
+    const child = spawn(command, rest, {
       detached: true,
       stdio: ["ignore", log, log],
       cwd: args.workingFolder ?? "/",

@@ -58,7 +58,7 @@ export async function downloadOfficial(
 ): Promise<boolean> {
   if (await isKnownUnreachable(download.url, memoryFile)) return false;
   const response = await askOnce(download.url);
-  if (response?.body == null) {
+  if (!response?.body) {
     await rememberUnreachable(download.url, memoryFile);
     return false;
   }
@@ -83,11 +83,23 @@ export async function downloadOfficial(
   }
 }
 
-async function askOnce(url: string): Promise<Response | undefined> {
+/** Whether the archive can be downloaded; asked once, and remembered for a day when it cannot. */
+export async function isDownloadReachable(
+  download: OfficialDownload,
+  memoryFile: string = defaultMemoryFile(),
+): Promise<boolean> {
+  if (await isKnownUnreachable(download.url, memoryFile)) return false;
+  const response = await askOnce(download.url, "HEAD");
+  if (response !== undefined) return true;
+  await rememberUnreachable(download.url, memoryFile);
+  return false;
+}
+
+async function askOnce(url: string, method: "GET" | "HEAD" = "GET"): Promise<Response | undefined> {
   const headersInTime = new AbortController();
   const timer = setTimeout(() => headersInTime.abort(), answerTimeoutMs);
   try {
-    const response = await fetch(url, { signal: headersInTime.signal });
+    const response = await fetch(url, { method, signal: headersInTime.signal });
     return response.ok ? response : undefined;
   } catch {
     return undefined;

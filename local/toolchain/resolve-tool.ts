@@ -59,6 +59,11 @@ const realWays: ToolWays = {
   },
 };
 
+/** Where the tool is without any work: on PATH in the right version, or in the cache. */
+export async function findInstalled(tool: Tool): Promise<readonly string[] | undefined> {
+  return (await realWays.onPath(tool)) ?? (await realWays.inCache(tool));
+}
+
 /**
  * Puts the binaries of several builds side by side, as the official archive has them: Pulumi warns of every plugin that
  * it finds on PATH but not beside itself.
