@@ -1,10 +1,32 @@
 import { Command, CommanderError } from "commander";
+import { registerCheck } from "./check.ts";
+import { registerDiff } from "./diff.ts";
+import { registerFinalize } from "./finalize.ts";
 import { registerHistory } from "./history.ts";
+import { registerLint } from "./lint.ts";
+import { registerMaintenance } from "./maintenance.ts";
+import { registerPromote } from "./promote.ts";
+import { registerRollback } from "./rollback.ts";
+import { registerStatus } from "./status.ts";
+import { registerTenant } from "./tenant.ts";
+import { registerVerify } from "./verify.ts";
 import { exitCodes } from "./outcome.ts";
 import type { Surroundings } from "./project.ts";
 import type { Terminal } from "./terminal.ts";
 
-const registrations = [registerHistory];
+const registrations = [
+  registerStatus,
+  registerDiff,
+  registerCheck,
+  registerPromote,
+  registerRollback,
+  registerFinalize,
+  registerVerify,
+  registerHistory,
+  registerTenant,
+  registerMaintenance,
+  registerLint,
+];
 
 const lessons = `
 Exit codes: 0 go or done, 1 error, 2 no-go, 3 needs a human or time.

@@ -1,0 +1,44 @@
+import type { Command } from "commander";
+import { getRelease } from "../releases/catalog.ts";
+import { parseEnvironment } from "../releases/environment.ts";
+import { pinOf } from "../releases/pin.ts";
+import { explainVerdict } from "../releases/verdict.ts";
+import { openRegistry, readFacts } from "./environment-facts.ts";
+import type { Report } from "./outcome.ts";
+import { openStackFile, withCommonOptions } from "./project.ts";
+import type { CommonOptions, Surroundings } from "./project.ts";
+import { judgePromotion } from "./release-judgement.ts";
+import { runCommand } from "./terminal.ts";
+
+export function registerCheck(program: Command, surroundings: Surroundings): void {
+  withCommonOptions(
+    program
+      .command("check <release>")
+      .description("may this environment be promoted to a release, and what is in the way"),
+  )
+    .addHelpText(
+      "after",
+      "\nLooks at every blocker that a machine can look at. Reads only.\n\nExample:\n  coordinator check r2 --env prod",
+    )
+    .action(async (release: string, options: CommonOptions) => {
+      const { terminal, exit } = surroundings;
+      exit(await runCommand(terminal, options.json ?? false, () => check(release, options, surroundings)));
+    });
+}
+
+export async function check(wanted: string, options: CommonOptions, surroundings: Surroundings): Promise<Report> {
+  const file = await openStackFile(options, surroundings);
+  const environment = parseEnvironment(file.environment(), file.path);
+  const to = getRelease(wanted);
+  const registry = openRegistry(environment);
+  try {
+    const facts = await readFacts(environment, registry);
+    const waves = environment.waves.map(({ name }) => name);
+    const { moving, verdict, blockers } = await judgePromotion(environment, to, waves, facts);
+    const subject = `${pinOf(to)} in ${environment.name}`;
+    const text = moving.length === 0 ? `${subject}: every wave pins it already` : explainVerdict(subject, verdict);
+    return { outcome: verdict.outcome, text, data: { release: pinOf(to), moving, ...verdict, blockers } };
+  } finally {
+    await registry.close();
+  }
+}
