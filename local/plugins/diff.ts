@@ -53,10 +53,10 @@ function completed(property: Property, value: Value): Value {
 
 function isSameValue(property: Property, left: Value, right: Value): boolean {
   if (hasUnknown(left) || hasUnknown(right)) return false;
+  if (property.isSame?.(left, right)) return true;
   // The official plugins' schema cannot tell an absent value from an empty one.
   if (isEmpty(left) && isEmpty(right)) return true;
   if (isEmpty(left) !== isEmpty(right)) return false;
-  if (property.isSame?.(left, right)) return true;
   if (property.fields !== undefined) {
     if (isValues(left) && isValues(right)) return isSameObject(property.fields, left, right);
     if (Array.isArray(left) && Array.isArray(right)) {

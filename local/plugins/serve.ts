@@ -8,6 +8,7 @@ const { serve } = await import("./host.ts");
 const loaders: Record<string, () => Promise<number>> = {
   random: async () => serve((await import("./random/plugin.ts")).plugin, version),
   postgresql: async () => serve((await import("./postgresql/plugin.ts")).plugin, version),
+  vault: async () => serve((await import("./vault/plugin.ts")).plugin, version),
 };
 const load = loaders[name];
 if (load === undefined) {
