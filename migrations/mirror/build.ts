@@ -9,7 +9,10 @@ import { reached } from "./fault-point.ts";
 import { follow } from "./follow.ts";
 import { load } from "./load.ts";
 import { sendAutovacuumAway } from "./lock-holders.ts";
+import { releaseRoles } from "./job.ts";
 import type { Lane } from "./pair-shape.ts";
+import { definitionOf } from "./plan.ts";
+import { findObstacles, obstacleText } from "./preflight.ts";
 import { addReference, dropReference, guardSealedKeys, validateReference } from "./reference.ts";
 import type { Run } from "./run.ts";
 import type { Sealing } from "./sealing.ts";
@@ -31,6 +34,7 @@ export async function build(
   sealing: Sealing,
   phase: "load" | "verify" | null,
 ): Promise<void> {
+  await refuseObstacles(run, mirror);
   const isResumed = phase !== null && (await isIntact(run, mirror, lanes));
   if (!isResumed) await begin(run, mirror, lanes);
   if (!isResumed || phase === "load") {
@@ -59,6 +63,13 @@ export async function build(
     await note(client, { mirror, event: position, detail: { ...totals } });
   });
   await reached("position.after");
+}
+
+/** What preview refuses is refused here too: a plain update may have skipped it, and tables change. */
+async function refuseObstacles(run: Run, mirror: string): Promise<void> {
+  const { job, sessions } = run;
+  const obstacles = await findObstacles(sessions.control, job.tenant, definitionOf(job, mirror), releaseRoles(job));
+  if (obstacles.length > 0) throw new Error(obstacles.map(obstacleText).join("\n"));
 }
 
 /** Whether an interrupted copy can go on: same tables, and capture has run all the time. */

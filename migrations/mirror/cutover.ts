@@ -14,7 +14,7 @@ import { compareKeys } from "./compare.ts";
 import { drainOnce } from "./drain.ts";
 import { reached } from "./fault-point.ts";
 import { countWaiting, cutoverKeyLimit, follow, type MirrorLanes } from "./follow.ts";
-import type { TenantJob } from "./job.ts";
+import { releaseRoles } from "./job.ts";
 import { describeHolders, sendAutovacuumAway } from "./lock-holders.ts";
 import type { MirrorGoal } from "./plan.ts";
 import type { Run } from "./run.ts";
@@ -119,8 +119,8 @@ async function attempt(
     await holdEpoch(client, goal.definition.name, run.epochOf(goal.definition.name), "UPDATE");
   const stopWatch = await limitTransaction(run, client);
   try {
+    const lockedAt = performance.now(); // writers queue from the moment the lock is asked for
     if (tables.length > 0) await client.query(`LOCK TABLE ${tables.join(", ")} IN SHARE ROW EXCLUSIVE MODE`);
-    const lockedAt = performance.now();
     await reached("cutover.lock.after");
     let drained = 0;
     for (const mirror of moving) drained += await finish(client, mirror, codecs.get(mirror.sealing) ?? []);
@@ -224,13 +224,6 @@ async function limitTransaction(run: Run, client: pg.Client): Promise<() => void
 
 async function connectOnce(run: Run): Promise<pg.Client> {
   return connect({ ...run.connection, applicationName: `rc-mirror ${run.job.tenant} cutover` });
-}
-
-/** Roles that this cutover has to fence or to let in. */
-export function releaseRoles(job: TenantJob): string[] {
-  return [
-    ...new Set([...(job.releaseRoles ?? []), job.release.role, ...(job.back === undefined ? [] : [job.back.role])]),
-  ];
 }
 
 /** Whether a position has its authority where the release wants it. */

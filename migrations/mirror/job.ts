@@ -43,3 +43,10 @@ export interface TenantResult {
 
 /** The three wishes of a transition. */
 export type JobKind = "prepare" | "cutover" | "finalize";
+
+/** Roles that a cutover has to fence or to let in. */
+export function releaseRoles(job: TenantJob): string[] {
+  return [
+    ...new Set([...(job.releaseRoles ?? []), job.release.role, ...(job.back === undefined ? [] : [job.back.role])]),
+  ];
+}

@@ -17,7 +17,10 @@ export interface MirrorGoal {
  * The mirrors that concern a job: those the pinned release names and those the ledger knows. Direction follows from
  * release and ledger, it is never an input.
  */
-export function mirrorGoals(job: TenantJob, ledger: ReadonlyMap<string, MirrorState>): MirrorGoal[] {
+export function mirrorGoals(
+  job: Pick<TenantJob, "release" | "definitions">,
+  ledger: ReadonlyMap<string, MirrorState>,
+): MirrorGoal[] {
   const names = new Set([...job.release.sinkMirrors, ...ledger.keys()]);
   return [...names].sort().map((name) => {
     const state = ledger.get(name);
@@ -47,6 +50,6 @@ export function ending(goal: MirrorGoal): "retire" | "remove" | "nothing" {
 }
 
 /** @throws {Error} the name is neither in the job nor built in */
-export function definitionOf(job: TenantJob, name: string): MirrorDefinition {
+export function definitionOf(job: Pick<TenantJob, "definitions">, name: string): MirrorDefinition {
   return job.definitions?.find((definition) => definition.name === name) ?? findMirror(name) ?? getMirror(name);
 }

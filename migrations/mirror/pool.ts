@@ -8,8 +8,8 @@ import type { WorkerOrder } from "./worker.ts";
 export interface PoolOptions {
   /** Worker processes, one tenant each; 1 to 64. */
   readonly concurrency: number;
-  /** Called as soon as a tenant is finished, in the order in which they finish. */
-  readonly onResult?: (result: TenantResult) => void;
+  /** Called as soon as a tenant is finished, in the order in which they finish. What it throws is thrown at the end. */
+  readonly onResult?: (result: TenantResult) => void | Promise<void>;
   /** Called with the process id of each worker as it starts; for drills. */
   readonly onWorker?: (tenant: string, pid: number) => void;
   /** No further tenant is started once this is aborted; those under way go on. */
@@ -20,8 +20,9 @@ export interface PoolOptions {
  * Runs one wish on many tenants, each in a worker process of its own. A tenant that fails, or whose worker dies, never
  * stops another. Tenants whose turn comes after the deadline are `partial` without having been touched.
  *
- * @returns one result per job, in the order of the jobs; never throws
+ * @returns one result per job, in the order of the jobs
  * @throws {RangeError} concurrency out of range
+ * @throws {AggregateError} what `onResult` threw, after all tenants are finished
  */
 export async function runTenants(
   kind: JobKind,
@@ -33,15 +34,25 @@ export async function runTenants(
     throw new RangeError(`concurrency is ${concurrency}; allowed are whole numbers from 1 to 64`);
   }
   const limit = pLimit(concurrency);
-  return Promise.all(
+  const faults: unknown[] = [];
+  const results = await Promise.all(
     jobs.map((job) =>
       limit(async () => {
         const result = await runTenant(kind, job, options);
-        options.onResult?.(result);
+        try {
+          await options.onResult?.(result);
+        } catch (error) {
+          faults.push(error);
+        }
         return result;
       }),
     ),
   );
+  if (faults.length > 0) {
+    const reasons = faults.map((fault) => (fault instanceof Error ? fault.message : String(fault)));
+    throw new AggregateError(faults, `after ${kind}: ${reasons.join("; ")}`);
+  }
+  return results;
 }
 
 async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): Promise<TenantResult> {

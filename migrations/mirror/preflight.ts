@@ -1,0 +1,204 @@
+import type pg from "pg";
+import { captureTriggers } from "./capture.ts";
+import { columnsOf, type MirrorDefinition, type MirrorPair } from "./definition.ts";
+import { findRoleObstacles } from "./preflight-roles.ts";
+import { keyGuard } from "./reference.ts";
+
+/** Something that keeps a mirror from being moved exactly; found before anything is written. */
+export interface Obstacle {
+  readonly tenant: string;
+  /** Table, or role, that has to change. */
+  readonly table: string;
+  readonly reason: string;
+  /** What to do about it. */
+  readonly mend: string;
+}
+
+/** Largest payload that is moved, bytes: 64 MiB. */
+export const payloadLimitBytes = 64 * 1024 * 1024;
+
+/** Types whose text is canonical, so that it can be a record id and a bound of a range. */
+const keyTypes = new Set([
+  "uuid",
+  "smallint",
+  "integer",
+  "bigint",
+  "text",
+  "character varying",
+  "date",
+  "timestamp with time zone",
+]);
+
+/**
+ * Looks for everything that would keep the tenant's tables from being mirrored exactly. Reads only; the reader's role
+ * is enough. A table that is not there (sink before the expand revision, source after the contract one) is no obstacle.
+ *
+ * @param releaseRoles roles of all releases that exist on the server
+ */
+export async function findObstacles(
+  client: pg.Client,
+  tenant: string,
+  definition: MirrorDefinition,
+  releaseRoles: readonly string[],
+): Promise<Obstacle[]> {
+  const found: Obstacle[] = [];
+  for (const pair of definition.pairs) {
+    for (const [table, payloadType] of [
+      [pair.source, "text"],
+      [pair.sink, "bytea"],
+    ] as const) {
+      const facts = await readFacts(client, table, pair);
+      if (facts === undefined) continue;
+      const faults = [...shapeFaults(facts, pair, payloadType), ...surroundingFaults(facts)];
+      if (faults.length === 0) faults.push(...(await payloadFaults(client, facts, pair)));
+      found.push(...faults.map(([reason, mend]) => ({ tenant, table, reason, mend })));
+    }
+  }
+  found.push(...(await findRoleObstacles(client, tenant, definition, releaseRoles)));
+  return found;
+}
+
+/** One obstacle as a person reads it. */
+export function obstacleText({ tenant, table, reason, mend }: Obstacle): string {
+  return `tenant ${tenant}, ${table}: ${reason}; ${mend}`;
+}
+
+type Fault = readonly [reason: string, mend: string];
+
+interface Facts {
+  quoted: string;
+  quoted_payload: string | null;
+  kind: string;
+  is_partition: boolean;
+  has_children: boolean;
+  has_rls: boolean;
+  columns: { name: string; type: string; required: boolean; generated: boolean; deterministic: boolean }[];
+  primary_key: string[];
+  triggers: string[];
+  rules: string[];
+  views: string[];
+  referrers: string[];
+}
+
+async function readFacts(client: pg.Client, table: string, pair: MirrorPair): Promise<Facts | undefined> {
+  const found = await client.query<Facts>(
+    `SELECT format('%I.%I', 'public', relname) AS quoted, format('%I', $2::text) AS quoted_payload, relkind AS kind,
+       relispartition AS is_partition, relrowsecurity AS has_rls,
+       EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid OR inhrelid = c.oid) AS has_children,
+       (SELECT jsonb_agg(jsonb_build_object('name', attname, 'type', format_type(atttypid, NULL), 'required', attnotnull,
+          'generated', attgenerated <> '',
+          'deterministic', coalesce((SELECT collisdeterministic FROM pg_collation AS l WHERE l.oid = attcollation), true)))
+        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
+       ARRAY(SELECT attname::text FROM pg_index AS i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, nth)
+          JOIN pg_attribute AS a ON a.attnum = k.attnum
+          WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid ORDER BY nth) AS primary_key,
+       ARRAY(SELECT tgname::text FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgname <> ALL($3)) AS triggers,
+       ARRAY(SELECT rulename::text FROM pg_rewrite WHERE ev_class = c.oid) AS rules,
+       ARRAY(SELECT DISTINCT r.ev_class::regclass::text FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+          WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = c.oid AND r.ev_class <> c.oid) AS views,
+       ARRAY(SELECT conrelid::regclass::text FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f') AS referrers
+     FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relname = $1`,
+    [table, pair.payload, [...captureTriggers, keyGuard]],
+  );
+  return found.rows[0];
+}
+
+function shapeFaults(facts: Facts, pair: MirrorPair, payloadType: "text" | "bytea"): Fault[] {
+  const faults: Fault[] = [];
+  if (facts.kind === "p" || facts.is_partition || facts.has_children) {
+    return [
+      ["is partitioned or inherits", "a mirror copies plain tables: bring the rows into one with an Alembic step"],
+    ];
+  }
+  if (facts.kind !== "r") return [["is no table", "a mirror copies tables: replace it with an Alembic step"]];
+  const keys = columnsOf(pair.key);
+  const columns = new Map(facts.columns.map((column) => [column.name, column]));
+  const payload = columns.get(pair.payload);
+  if (facts.primary_key.length === 0) {
+    faults.push(["has no primary key", `ALTER TABLE .. ADD PRIMARY KEY (${keys.join(", ")}) in an Alembic step`]);
+  } else if (facts.primary_key.join() !== keys.join()) {
+    faults.push([
+      `its primary key is (${facts.primary_key.join(", ")}), the mirror's is (${keys.join(", ")})`,
+      "let both agree with an Alembic step, or correct the mirror's definition",
+    ]);
+  }
+  for (const key of keys) {
+    const column = columns.get(key);
+    if (column === undefined) faults.push([`has no column ${key}`, "correct the mirror's definition"]);
+    else if (!keyTypes.has(column.type)) {
+      faults.push([`its key ${key} is ${column.type}`, `allowed are ${[...keyTypes].join(", ")}`]);
+    } else if (!column.deterministic) {
+      faults.push([
+        `its key ${key} has a nondeterministic collation`,
+        "give it a deterministic one with an Alembic step",
+      ]);
+    }
+  }
+  const extra = facts.columns
+    .map((column) => column.name)
+    .filter((name) => !keys.includes(name) && name !== pair.payload);
+  if (payload === undefined) faults.push([`has no column ${pair.payload}`, "correct the mirror's definition"]);
+  else if (extra.length > 0) {
+    faults.push([
+      `holds ${pair.payload} inline, beside ${extra.join(", ")}`,
+      "split the column off into a table of (key, payload) with an Alembic step, then rewrite the heap (VACUUM FULL)",
+    ]);
+  } else if (payload.type !== payloadType && !(payloadType === "text" && payload.type === "character varying")) {
+    faults.push([`${pair.payload} is ${payload.type}`, `let it be ${payloadType} with an Alembic step`]);
+  } else if (!payload.required) {
+    faults.push([
+      `${pair.payload} may be NULL`,
+      `fill or delete such rows, then ALTER COLUMN ${pair.payload} SET NOT NULL`,
+    ]);
+  }
+  const generated = facts.columns.filter((column) => column.generated).map((column) => column.name);
+  if (generated.length > 0) {
+    faults.push([`has generated columns ${generated.join(", ")}`, "drop the expression with an Alembic step"]);
+  }
+  return faults;
+}
+
+function surroundingFaults(facts: Facts): Fault[] {
+  const faults: Fault[] = [];
+  if (facts.has_rls) {
+    faults.push([
+      "has row-level security: rows could be hidden from the copy",
+      "ALTER TABLE .. DISABLE ROW LEVEL SECURITY",
+    ]);
+  }
+  if (facts.triggers.length > 0) {
+    faults.push([
+      `has triggers that are not the engine's: ${facts.triggers.join(", ")}`,
+      "move them to the parent table with an Alembic step",
+    ]);
+  }
+  if (facts.rules.length > 0) faults.push([`has rules: ${facts.rules.join(", ")}`, "DROP RULE in an Alembic step"]);
+  if (facts.views.length > 0) {
+    faults.push([
+      `views read it and would stop working: ${facts.views.join(", ")}`,
+      "drop them in the expand revision",
+    ]);
+  }
+  if (facts.referrers.length > 0) {
+    faults.push([
+      `tables refer to it: ${facts.referrers.join(", ")}`,
+      "let them refer to the parent table with an Alembic step",
+    ]);
+  }
+  return faults;
+}
+
+async function payloadFaults(client: pg.Client, facts: Facts, pair: MirrorPair): Promise<Fault[]> {
+  const large = await client.query<{ rows: string; largest: number | null }>(
+    `SELECT count(*) AS rows, max(octet_length(${facts.quoted_payload})) AS largest FROM ${facts.quoted}
+     WHERE octet_length(${facts.quoted_payload}) > ${payloadLimitBytes}`,
+  );
+  const row = large.rows[0];
+  if (row === undefined || Number(row.rows) === 0) return [];
+  return [
+    [
+      `${row.rows} values of ${pair.payload} are larger than ${payloadLimitBytes} bytes (the largest has ${row.largest})`,
+      "shorten them, or keep them in an object store",
+    ],
+  ];
+}
