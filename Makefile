@@ -32,5 +32,5 @@ format: node_modules/.package-lock.json
 node_modules/.package-lock.json: package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "There is no node with npm on PATH; install Node 18 or later, then run make again." >&2; exit 1; }
 	@node -e 'if (parseInt(process.versions.node) < 18) { console.error("Node " + process.versions.node + " is older than 18 and cannot install the libraries; install Node 18 or later, then run make again."); process.exit(1) }'
-	npm ci --no-audit --no-fund
+	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -59,8 +59,8 @@ export class Platform {
   /** Runs `work` while no other process starts, stops or cleans this platform. */
   withLock<T>(work: () => Promise<T>): Promise<T> {
     const waiting = (): void => this.#onProgress("another make is at work on this platform, waiting for it");
-    // Beside the home folder, not in it: `clean` removes the home folder while it holds the lock.
-    return withLock(`${this.homeFolder}.lock`, work, waiting);
+    // Beside the data folder, not in it: `clean` removes the data folder while it holds the lock.
+    return withLock(`${this.dataFolder}.lock`, work, waiting);
   }
 
   /**

@@ -41,7 +41,10 @@ export async function buildGo(build: GoBuild, onProgress: (text: string) => void
   await withLock(
     lock,
     async () => {
-      if (!existsSync(join(binFolder, build.binary))) await compile(build, folder, binFolder, onProgress);
+      if (!existsSync(join(binFolder, build.binary))) {
+        onProgress(`${build.binary} ${build.version}: building, which takes minutes when Go's cache is cold`);
+        await compile(build, folder, binFolder, onProgress);
+      }
       if (build.scripts) await copyScripts(build.scripts, folder, binFolder);
     },
     waiting,
