@@ -6,13 +6,17 @@ import { mochaGlobalSetup, mochaGlobalTeardown } from "./servers.ts";
 // them, and closes with the line that CI reads. `npm test -- tests/releases/*.test.ts` runs a part.
 const asked = process.argv.slice(2);
 const files = (asked.length > 0 ? asked : globSync("tests/**/*.test.ts")).sort();
-const mocha = new Mocha({ timeout: 60_000, reporter: "spec", forbidOnly: true, forbidPending: true });
+const options: Mocha.MochaOptions & Record<string, unknown> = {
+  timeout: 60_000,
+  reporter: "spec",
+  forbidOnly: true,
+  forbidPending: true,
+  globalSetup: [mochaGlobalSetup],
+  globalTeardown: [mochaGlobalTeardown],
+};
+const mocha = new Mocha(options);
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
-mocha.globalSetup([mochaGlobalSetup]);
-mocha.globalTeardown([mochaGlobalTeardown]);
-mocha.enableGlobalSetup(true);
-mocha.enableGlobalTeardown(true);
 
 let passed = 0;
 let failed = 0;

@@ -1,6 +1,14 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { repositoryFolder } from "../folders.ts";
+import type { Platform } from "../platform.ts";
 import type { TourContext, TourStep } from "./step.ts";
+import { firstRelease } from "./steps/first-release.ts";
+import { promotion } from "./steps/promotion.ts";
+import { rollback } from "./steps/rollback.ts";
+import { again, finalize, rebuild, stay } from "./steps/round-trip.ts";
+import { sealed } from "./steps/sealed.ts";
+import { steady } from "./steps/steady.ts";
 
 /** One line of `tour.json`. */
 export interface TourEntry {
@@ -11,6 +19,34 @@ export interface TourEntry {
   readonly counts: Readonly<Record<string, number>>;
   /** What was checked, in sentences; each of them held, or `ok` is false and the last one says what did not. */
   readonly checks: readonly string[];
+}
+
+const tour: readonly TourStep[] = [firstRelease, promotion, sealed, rollback, again, finalize, rebuild, stay, steady];
+
+/** How much a tour does. */
+export interface TourSize {
+  /** Prompts and messages to seed over all tenants. @default 40000 */
+  readonly rows?: number;
+  /** Operations to be acknowledged between two moves. @default 200 */
+  readonly operations?: number;
+}
+
+/** The whole tour on a platform whose servers are up: R1 -> R2 -> R1 -> R2, finalized, rebuilt, and R2 again. */
+export async function runTour(
+  platform: Pick<Platform, "homeFolder" | "environment">,
+  size: TourSize,
+): Promise<TourEntry[]> {
+  const startMs = Date.now();
+  const context: TourContext = {
+    home: platform.homeFolder,
+    repository: repositoryFolder,
+    environment: platform.environment,
+    stackFile: join(platform.homeFolder, "tour", "Pulumi.dev.yaml"),
+    rows: size.rows ?? 40_000,
+    operations: size.operations ?? 200,
+    say: (line) => console.log(`[${String(Math.round((Date.now() - startMs) / 1000)).padStart(4)} s] ${line}`),
+  };
+  return runSteps(context, tour);
 }
 
 /**

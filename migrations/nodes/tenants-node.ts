@@ -41,13 +41,19 @@ export const tenantsNode: MigrationNode<TenantsInputs> = {
       const groups = Map.groupBy(wanted, ({ region, release }) => `${region.name} ${release.pin}`);
       for (const [first, ...rest] of groups.values()) {
         if (first === undefined) continue;
-        await onboardTenants({
+        const results = await onboardTenants({
           environment: inputs.environment,
           region: first.region,
           release: first.release,
           releaseRoles: inputs.releaseRoles,
           tenants: [first, ...rest].map(({ id, tags, isProbe }) => ({ id, tags, isProbe })),
         });
+        const failed = results.filter((result) => result.status === "failed");
+        if (failed.length > 0)
+          throw new Error(
+            `onboarding: ${failed.length} of ${results.length} tenants failed, the others are served; mend and run pulumi up again:\n` +
+              failed.map((result) => `  ${result.reason ?? result.tenant}`).join("\n"),
+          );
       }
       const seeds = inputs.seeds.length;
       return {

@@ -1,0 +1,43 @@
+import { existsSync } from "node:fs";
+import { seedTenants } from "../../seed/seed.ts";
+import { runAcceptance } from "../../../tests/workload/acceptance.ts";
+import { command, pulumi } from "../command.ts";
+import { seedTenantIds, writeFirstStackFile } from "../stack-file.ts";
+import type { TourStep } from "../step.ts";
+
+/** R1 by the plain CLI: roles, registry, tenants, fleet; real text; acceptance through the gateway. */
+export const firstRelease: TourStep = {
+  name: "r1",
+  title: "R1 by plain `pulumi up`, seeded with real text, accepted through the gateway",
+
+  async run(context, report) {
+    if (!existsSync(context.stackFile)) await writeFirstStackFile(context);
+    const stacks = await command(context, "pulumi", ["stack", "ls", "--json"]);
+    const known = (JSON.parse(stacks.stdout) as { name: string }[]).some(({ name }) => name === "dev");
+    if (!known) await command(context, "pulumi", ["stack", "init", "dev", "--non-interactive"]);
+    const up = await pulumi(context, ["up", "--yes", "--skip-preview"]);
+    report.count("upSeconds", Math.round(up.seconds));
+
+    const tenants = await seedTenantIds(context);
+    const seeded = await seedTenants({
+      postgresUrl: context.environment["RC_POSTGRES_URL"] ?? "",
+      tenants,
+      rows: context.rows,
+    });
+    report.count("tenants", tenants.length);
+    report.count("promptsAndMessages", seeded.rows);
+    report.check(tenants.length >= 8, `${tenants.length} tenants are onboarded`);
+    report.check(seeded.rows >= context.rows, `${seeded.rows} prompts and messages of real text are in R1's tables`);
+
+    const accepted = await runAcceptance({
+      baseUrl: context.environment["RC_GATEWAY_URL"] ?? "",
+      tenant: "probe-r1",
+      operations: context.operations,
+    });
+    const failures = accepted.checks.filter((check) => check.failure !== undefined);
+    report.check(
+      accepted.isAccepted,
+      `the service contract holds on R1 through the gateway (${accepted.checks.length} checks, ${context.operations} random operations)${failures.map((check) => `; ${check.name}: ${check.failure ?? ""}`).join("")}`,
+    );
+  },
+};
