@@ -159,7 +159,7 @@ async function finish(
   if (waiting > cutoverKeyLimit) throw new TooManyKeysError();
   for (const [nth, lane] of lanes.entries()) {
     const codec = codecs[nth] as PayloadCodec;
-    for (;;) if ((await drainOnce(client, lane, codec, true)).length === 0) break;
+    while (!(await drainOnce(client, lane, codec, true)).isLast);
     const listed = await client.query<{ key: KeyText }>(
       "SELECT key FROM rc.unverified WHERE mirror = $1 AND pair = $2",
       [lane.mirror, lane.id],

@@ -13,8 +13,8 @@ import type { PayloadCodec, Sealing } from "./sealing.ts";
 export const drainBatch = 500;
 
 /**
- * Brings the captured changes of copied ranges to the other side, batch by batch, each in its own transaction; ends when
- * none was left. Changes beyond the copied ranges wait: the chunk that copies their range comes after them.
+ * Brings the captured changes of copied ranges to the other side, batch by batch, each in its own transaction; ends with
+ * the batch that took all there was (waiting for none to be left could last as long as the traffic). Changes beyond the copied ranges wait: the chunk that copies their range comes after them.
  *
  * @returns keys drained
  * @throws {DeadlineError} @throws {TakenOverError} @throws {CancelledError}
@@ -23,21 +23,21 @@ export async function drain(run: Run, lane: Lane, sealing: Sealing): Promise<num
   let drained = 0;
   for (;;) {
     await reached("drain.before");
-    const keys = await sealing.withCodec(lane.pair, (codec) =>
+    const batch = await sealing.withCodec(lane.pair, (codec) =>
       run.write(
         lane.mirror,
         async (client, state) => {
-          const batch = await drainOnce(client, lane, codec, state.phase !== "load");
+          const taken = await drainOnce(client, lane, codec, state.phase !== "load");
           await reached("drain.commit.before");
-          return batch;
+          return taken;
         },
         // The parent may be deleted between reading the row and writing its copy; read again, the row is gone too.
         { retryOn: [...passingStates, sqlState.foreignKeyViolation] },
       ),
     );
     await reached("drain.commit.after");
-    drained += keys.length;
-    if (keys.length === 0) return drained;
+    drained += batch.keys.length;
+    if (batch.isLast) return drained;
   }
 }
 
@@ -46,16 +46,16 @@ export async function drain(run: Run, lane: Lane, sealing: Sealing): Promise<num
  * on the other side, then the captured rows are deleted by their own seq - a lower seq can commit later than a higher.
  *
  * @param notesUnverified whether the keys have to be compared again, because their range was
- * @returns the keys of the batch
+ * @returns the keys of the batch, and whether it held all that was captured when it was read
  */
 export async function drainOnce(
   client: pg.Client,
   lane: Lane,
   codec: PayloadCodec,
   notesUnverified: boolean,
-): Promise<KeyText[]> {
+): Promise<DrainedBatch> {
   const batch = await readBatch(client, lane);
-  if (batch.keys.length === 0) return [];
+  if (batch.keys.length === 0) return batch;
   const { keys } = lane;
   const present = await client.query<{ key: string[]; payload: Buffer }>(
     `SELECT ${keyArray(lane, "k")} AS key, ${payloadBytes(lane.from.payloadType, `t.${lane.payload}`)} AS payload
@@ -91,7 +91,7 @@ export async function drainOnce(
   }
   await client.query(`DELETE FROM ${lane.dirty} WHERE seq = ANY($1)`, [batch.seqs]);
   if (notesUnverified) await noteUnverified(client, lane, batch.keys);
-  return batch.keys;
+  return batch;
 }
 
 /** Puts keys on the list of those to be compared again. */
@@ -114,15 +114,20 @@ export function keyArray(lane: Lane, alias: string): string {
   return `ARRAY[${lane.keys.map((_, nth) => `${alias}.k${nth + 1}::text`).join(", ")}]`;
 }
 
-interface Batch {
+/** Keys that were brought over together. */
+export interface DrainedBatch {
   readonly keys: KeyText[];
+  readonly isLast: boolean;
+}
+
+interface Batch extends DrainedBatch {
   readonly seqs: string[];
 }
 
 /** Captured rows of copied ranges in the order of seq, until their present rows hold 8 MiB. */
 async function readBatch(client: pg.Client, lane: Lane): Promise<Batch> {
   const frontier = await readFrontier(client, lane.mirror, lane.id);
-  if (frontier === "nothing") return { keys: [], seqs: [] };
+  if (frontier === "nothing") return { keys: [], seqs: [], isLast: true };
   const { keys } = lane;
   const found = await client.query<{ seq: string; key: string[]; bytes: number }>(
     `SELECT d.seq, ${keyArray(lane, "d")} AS key, coalesce(octet_length(t.${lane.payload}), 0) AS bytes
@@ -143,5 +148,5 @@ async function readBatch(client: pg.Client, lane: Lane): Promise<Batch> {
     }
     seqs.push(row.seq);
   }
-  return { keys: [...batch.values()], seqs };
+  return { keys: [...batch.values()], seqs, isLast: seqs.length === found.rows.length && seqs.length < drainBatch };
 }

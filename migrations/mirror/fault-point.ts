@@ -36,7 +36,8 @@ let remaining: number | undefined;
 
 /**
  * For drills: kills this process with SIGKILL, as a power cut would, when RC_FAULT_POINT names this place (`name`, or
- * `name:3` for the third time it is reached). Otherwise nothing.
+ * `name:3` for the third time it is reached); with RC_FAULT_SIGNAL=SIGSTOP it only stops, as a paused machine would, and
+ * goes on after SIGCONT. Otherwise nothing.
  */
 export async function reached(point: FaultPoint): Promise<void> {
   const wanted = process.env["RC_FAULT_POINT"];
@@ -45,6 +46,10 @@ export async function reached(point: FaultPoint): Promise<void> {
   if (name !== point) return;
   remaining = (remaining ?? Number(times ?? 1)) - 1;
   if (remaining > 0) return;
+  if (process.env["RC_FAULT_SIGNAL"] === "SIGSTOP") {
+    if (remaining === 0) process.kill(process.pid, "SIGSTOP");
+    return;
+  }
   process.kill(process.pid, "SIGKILL");
   await new Promise(() => {}); // the signal may arrive a moment later: nothing more may happen
 }
