@@ -1,7 +1,8 @@
 import type { MigrationNode, NodeOutcome } from "./nodes/node.ts";
 
 /** How an input arrives in preview when its value is not known yet (one of Pulumi's magic UUIDs, also nested). */
-const UNKNOWN = /^(04da6b54-80e4-46f7-96ec-b56ff0331ba9|1c4a061d-8072-4f0a-a4cb-0ff528b18fe7|3eeb2bf0-c639-47a8-9e75-3b44932eb421|6a19a0b0-7e62-4c92-b797-7f8e31da9cc2|030794c1-ac77-496b-92df-f27374a8bd58|e48ece36-62e2-4504-bad9-02848725956a|dd056dcd-154b-4c76-9bd3-c8f88648b5ff)$/;
+const UNKNOWN =
+  /^(04da6b54-80e4-46f7-96ec-b56ff0331ba9|1c4a061d-8072-4f0a-a4cb-0ff528b18fe7|3eeb2bf0-c639-47a8-9e75-3b44932eb421|6a19a0b0-7e62-4c92-b797-7f8e31da9cc2|030794c1-ac77-496b-92df-f27374a8bd58|e48ece36-62e2-4504-bad9-02848725956a|dd056dcd-154b-4c76-9bd3-c8f88648b5ff)$/;
 
 type Json = Record<string, unknown> & { kind?: string };
 
@@ -44,7 +45,10 @@ function stable(value: unknown): string {
 }
 
 /** Refuses, in preview and before each run, what the registry says must not happen. */
-export async function check(_olds: Json, news: Json): Promise<{ inputs: Json; failures: { property: string; reason: string }[] }> {
+export async function check(
+  _olds: Json,
+  news: Json,
+): Promise<{ inputs: Json; failures: { property: string; reason: string }[] }> {
   const inputs = plain(news);
   if (hasUnknown(inputs)) return { inputs: news, failures: [] };
   const node = await nodeOf(inputs);

@@ -9,7 +9,11 @@ export interface TenantsInputs {
   readonly regions: readonly RegionTarget[];
   /** Tenants of the stack file; those that exist already are left as they are. */
   readonly seeds: readonly { readonly id: string; readonly tags: readonly string[]; readonly region?: string }[];
-  readonly waves: readonly { readonly name: string; readonly selector: WaveSelector; readonly release: ReleaseTarget }[];
+  readonly waves: readonly {
+    readonly name: string;
+    readonly selector: WaveSelector;
+    readonly release: ReleaseTarget;
+  }[];
   /** Releases whose fleets run: each gets a probe tenant `probe-<release>` of its own in every region. */
   readonly probes: readonly ReleaseTarget[];
   readonly releaseRoles: readonly string[];

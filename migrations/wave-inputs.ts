@@ -43,7 +43,12 @@ export interface ReleaseTarget {
   readonly number: number;
   /** The database role of its services. */
   readonly role: string;
-  readonly schema: { readonly expandTo: string; readonly contractTo: string };
+  readonly schema: {
+    readonly expandTo: string;
+    readonly contractTo: string;
+    /** Oldest release that runs on each of the two revisions; kept in the ledger. */
+    readonly oldestOn?: { readonly expand: string; readonly contract: string };
+  };
   /** Mirrors whose authority is the sink in this release; all others stand on their source. */
   readonly sinkMirrors: readonly string[];
 }

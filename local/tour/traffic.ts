@@ -12,7 +12,7 @@ const script = "tests/workload/traffic-process.ts";
 
 export const trafficLog = (context: TourContext): string => join(context.home, "tour", "traffic.ndjson");
 const tenantsFile = (context: TourContext): string => join(context.home, "tour", "traffic-tenants");
-const pidFile = (context: TourContext): string => join(context.home, "tour", "traffic.pid");
+const pidFile = (context: Pick<TourContext, "home">): string => join(context.home, "tour", "traffic.pid");
 
 /** Starts the generator unless it runs; a killed one goes on in the same log. */
 export async function ensureTraffic(context: TourContext): Promise<void> {
@@ -39,7 +39,7 @@ export async function addTrafficTenant(context: TourContext, tenant: string): Pr
 }
 
 /** Ends the generator after the operation at hand. */
-export async function stopTraffic(context: TourContext): Promise<void> {
+export async function stopTraffic(context: Pick<TourContext, "home">): Promise<void> {
   const pid = findTraffic(context);
   if (pid !== undefined) process.kill(pid, "SIGTERM");
   for (let tries = 0; tries < 400 && findTraffic(context) !== undefined; tries++) await sleep(100);
@@ -96,7 +96,7 @@ async function acknowledged(context: TourContext): Promise<number> {
 }
 
 /** Pid of the generator, if it lives and is ours. */
-function findTraffic(context: TourContext): number | undefined {
+function findTraffic(context: Pick<TourContext, "home">): number | undefined {
   try {
     const pid = Number(readFileSync(pidFile(context), "utf8"));
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(script) ? pid : undefined;
