@@ -5,8 +5,7 @@ import { execa } from "execa";
 import { ensureEndpoints, endpointsFile, findEndpoints } from "./endpoints.ts";
 import { platformEnvironment, writeEnvironmentFile } from "./environment-file.ts";
 import { dataFolder, homeFolder } from "./folders.ts";
-import { loadGateway } from "./gateway-module.ts";
-import type { GatewayModule } from "./gateway-module.ts";
+import { findGateway, startGateway, stopGateway } from "./gateway/gateway.ts";
 import { removeContainers } from "./servers/containers.ts";
 import { findDocker, startDocker, stopDocker } from "./servers/docker.ts";
 import { findPostgres, startPostgres, stopPostgres } from "./servers/postgres.ts";
@@ -21,8 +20,6 @@ export interface PlatformArgs {
   readonly homeFolder?: string;
   /** Gets one short line for everything that starts or stops. */
   readonly onProgress?: (text: string) => void;
-  /** @default `local/gateway/gateway.ts`, loaded when needed */
-  readonly loadGateway?: () => Promise<GatewayModule>;
 }
 
 /** One server of a platform as `status` sees it. */
@@ -39,14 +36,12 @@ export class Platform {
   /** Parent of the servers' data folders; derived from the home folder, so that two platforms never share it. */
   readonly dataFolder: string;
   readonly #onProgress: (text: string) => void;
-  readonly #loadGateway: () => Promise<GatewayModule>;
   #environment: Readonly<Record<string, string>> | undefined;
 
   constructor(args: PlatformArgs = {}) {
     this.homeFolder = resolve(args.homeFolder ?? homeFolder());
     this.dataFolder = dataFolder(this.homeFolder);
     this.#onProgress = args.onProgress ?? (() => undefined);
-    this.#loadGateway = args.loadGateway ?? loadGateway;
   }
 
   /** Environment for every command on this platform: its variables on top of this process's. @throws before `start` */
@@ -73,12 +68,11 @@ export class Platform {
     for (const folder of ["log", "run", "backend", "pulumi", "secrets"])
       await mkdir(join(this.homeFolder, folder), { recursive: true, mode: 0o700 });
     const starting = [
-      this.#timed("PostgreSQL", startPostgres({ ...this.#place(), port: endpoints.postgresPort })),
-      this.#timed(
-        "Vault",
+      this.#start("PostgreSQL", findPostgres, () => startPostgres({ ...this.#place(), port: endpoints.postgresPort })),
+      this.#start("Vault", findVault, () =>
         startVault({ ...this.#place(), port: endpoints.vaultPort, clusterPort: endpoints.vaultClusterPort }),
       ),
-      this.#timed("Docker", startDocker(this.#place(), this.#onProgress)),
+      this.#start("Docker", findDocker, () => startDocker(this.#place(), this.#onProgress)),
     ] as const;
     // Wait for all, so that nothing is still starting when a fault is told.
     await Promise.allSettled(starting);
@@ -96,22 +90,19 @@ export class Platform {
     };
     await writeEnvironmentFile(args);
     this.#environment = platformEnvironment(args);
-    const gateway = await this.#loadGateway();
-    await this.#timed(
-      "gateway",
-      gateway.startGateway({ ...endpoints, homeFolder: this.homeFolder, postgresUrl: postgres.url }),
+    await this.#start("gateway", findGateway, () =>
+      startGateway({ ...endpoints, homeFolder: this.homeFolder, postgresUrl: postgres.url }),
     );
   }
 
   /** What runs and where. */
   async status(): Promise<ServerStatus[]> {
     const endpoints = await findEndpoints(this.homeFolder);
-    const gateway = await this.#loadGateway();
     return [
       { name: "PostgreSQL", pid: findPostgres(this.#place()), port: endpoints?.postgresPort },
       { name: "Vault", pid: findVault(this.#place()), port: endpoints?.vaultPort },
       { name: "Docker", pid: findDocker(this.#place()), port: undefined },
-      { name: "gateway", pid: gateway.findGateway({ homeFolder: this.homeFolder }), port: endpoints?.gatewayPort },
+      { name: "gateway", pid: findGateway({ homeFolder: this.homeFolder }), port: endpoints?.gatewayPort },
     ];
   }
 
@@ -120,7 +111,7 @@ export class Platform {
     const stopped = (name: string, ran: boolean): void =>
       this.#onProgress(`${name}: ${ran ? "stopped" : "did not run"}`);
     // From the outside in, so that nobody complains of a server that has gone before it.
-    stopped("gateway", await (await this.#loadGateway()).stopGateway({ homeFolder: this.homeFolder }));
+    stopped("gateway", await stopGateway({ homeFolder: this.homeFolder }));
     await this.#releaseContainers("stop");
     stopped("Docker", await stopDocker(this.#place()));
     stopped("Vault", await stopVault(this.#place()));
@@ -147,9 +138,18 @@ export class Platform {
     return { homeFolder: this.homeFolder, dataFolder: this.dataFolder };
   }
 
-  async #timed<T>(name: string, starting: Promise<T>): Promise<T> {
+  async #start<T>(
+    name: string,
+    find: (place: { homeFolder: string; dataFolder: string }) => number | undefined,
+    start: () => Promise<T>,
+  ): Promise<T> {
     const startedAtMs = performance.now();
-    const result = await starting;
+    const adopted = find(this.#place());
+    const result = await start().catch((error: unknown) => {
+      // A server that was killed is still there for a moment: what was adopted may have been dying.
+      if (adopted === undefined || find(this.#place()) === adopted) throw error;
+      return start();
+    });
     this.#onProgress(`${name}: up after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`);
     return result;
   }

@@ -1,9 +1,11 @@
 // `make up`: from a fresh checkout to a platform on which the tour has moved R1 to R2, back and forth. Every step is skipped
 // or adopted when it is done already, so that running it again after anything goes on where it stopped.
-import { relative } from "node:path";
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { allReleases } from "../releases/catalog.ts";
 import { findEndpoints } from "./endpoints.ts";
-import { homeFolder } from "./folders.ts";
+import { homeFolder, repositoryFolder } from "./folders.ts";
 import { Interrupted, Interruption } from "./interruption.ts";
 import { Platform } from "./platform.ts";
 import { faultSentence, preflight } from "./preflight.ts";
@@ -11,14 +13,6 @@ import { machineProbes } from "./preflight-probes.ts";
 import { Progress } from "./progress.ts";
 import { installToolchain } from "./toolchain/install.ts";
 import { toolTable } from "./toolchain/table.ts";
-
-interface ImagesModule {
-  buildImages(options: { readonly env: Readonly<Record<string, string>> }): Promise<unknown>;
-}
-interface TourModule {
-  runTour(platform: Platform, options: object): Promise<unknown>;
-}
-const load = async <T>(path: string): Promise<T> => (await import(new URL(path, import.meta.url).href)) as T;
 
 const { values: options } = parseArgs({ options: { "no-tour": { type: "boolean", default: false } } });
 const progress = new Progress();
@@ -35,6 +29,12 @@ async function runningPorts(): Promise<ReadonlySet<number>> {
   if (endpoints && ports.has(endpoints.gatewayPort)) ports.add(endpoints.gatewayAdminPort);
   return ports;
 }
+
+/** Releases whose services are in this repository; the later ones are data only. */
+const releasesWithServices = (): string[] =>
+  allReleases()
+    .map(({ id }) => id)
+    .filter((id) => existsSync(join(repositoryFolder, "tests", "workload", id)));
 
 async function up(): Promise<void> {
   const faults = await preflight(machineProbes(platform.homeFolder, await runningPorts()));
@@ -55,9 +55,17 @@ async function up(): Promise<void> {
     const { installPlugins } = await import("./plugins/install.ts");
     for (const { name, version, source } of await installPlugins({ env })) say(`  ${name} ${version}: ${source}`);
   });
-  await step("images", async () => (await load<ImagesModule>("images/build.ts")).buildImages({ env }));
-  if (!options["no-tour"])
-    await step("tour", async () => (await load<TourModule>("tour/tour.ts")).runTour(platform, {}));
+  await step("images", async (onProgress) => {
+    const { buildImages } = await import("./images/build.ts");
+    const dockerHost = env["DOCKER_HOST"] as string;
+    await buildImages({ home: platform.homeFolder, dockerHost, releases: releasesWithServices(), onProgress });
+  });
+  if (!options["no-tour"]) {
+    await step("tour", async () => {
+      const { runTour } = await import("./tour/tour.ts");
+      await runTour(platform, {});
+    });
+  }
   say(`ready. Next: source ${relative(process.cwd(), platform.homeFolder)}/env && pulumi preview -s dev`);
 }
 

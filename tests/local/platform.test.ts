@@ -4,18 +4,9 @@ import { mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import type { GatewayModule } from "../../local/gateway-module.ts";
 import { dataFolder } from "../../local/folders.ts";
 import { Platform } from "../../local/platform.ts";
 import { isRunning } from "../../local/servers/server-process.ts";
-
-// The gateway has tests of its own; here it would only need a registry that nobody has made.
-const noGateway: GatewayModule = {
-  startGateway: async () => undefined,
-  stopGateway: async () => false,
-  findGateway: () => undefined,
-};
-const loadGateway = async (): Promise<GatewayModule> => noGateway;
 
 async function count(url: string): Promise<number> {
   const client = new pg.Client({ connectionString: url });
@@ -34,7 +25,7 @@ describe("a platform", function () {
   let platform: Platform;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "rc-platform-"));
-    platform = new Platform({ homeFolder: join(folder, "home"), loadGateway });
+    platform = new Platform({ homeFolder: join(folder, "home") });
     await platform.start();
   });
   after(async () => {
@@ -53,6 +44,8 @@ describe("a platform", function () {
     await client.query("CREATE TABLE kept (id int); INSERT INTO kept VALUES (1), (2)");
     await client.end();
     assert.equal(await vaultHealth(), 200);
+    // Nobody has made a registry yet: every tenant is unknown.
+    assert.equal((await fetch(`${get("RC_GATEWAY_URL")}/tenants/nobody/prompts`)).status, 404);
     const secret = [join(platform.homeFolder, "env")];
     for (const name of await readdir(join(platform.homeFolder, "secrets")))
       secret.push(join(platform.homeFolder, "secrets", name));
@@ -61,7 +54,7 @@ describe("a platform", function () {
   });
 
   it("shares neither ports nor data with another one", async () => {
-    const other = new Platform({ homeFolder: join(folder, "other"), loadGateway });
+    const other = new Platform({ homeFolder: join(folder, "other") });
     try {
       await other.start();
       assert.notEqual(other.dataFolder, platform.dataFolder);
@@ -82,7 +75,7 @@ describe("a platform", function () {
 
   it("adopts what runs when it is started again", async () => {
     const before = await pids();
-    const again = new Platform({ homeFolder: platform.homeFolder, loadGateway });
+    const again = new Platform({ homeFolder: platform.homeFolder });
     await again.start();
     assert.deepEqual(await pids(), before);
     assert.deepEqual(again.environment, platform.environment);
@@ -94,7 +87,7 @@ describe("a platform", function () {
     for (const pid of killed) process.kill(pid, "SIGKILL");
     await platform.start();
     const after = await pids();
-    for (const name of ["PostgreSQL", "Vault"]) assert.notEqual(after[name], before[name], name);
+    for (const name of ["PostgreSQL", "Vault", "gateway"]) assert.notEqual(after[name], before[name], name);
     assert.equal(await count(get("RC_POSTGRES_URL")), 2);
     assert.equal(await vaultHealth(), 200);
   });
@@ -125,7 +118,7 @@ describe("a platform", function () {
 
   it("cleans nothing that is no platform", async () => {
     await writeFile(join(folder, "precious"), "");
-    await new Platform({ homeFolder: folder, loadGateway }).clean();
+    await new Platform({ homeFolder: folder }).clean();
     assert.ok(existsSync(join(folder, "precious")));
     assert.equal(existsSync(dataFolder(folder)), false);
   });
