@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { cacheFolder, repositoryFolder } from "../folders.ts";
+import { findFolderOnPath } from "../toolchain/tool.ts";
 
 /** A provider plugin that the program can use, and whether it is the official one or ours. */
 export interface InstalledPlugin {
@@ -26,7 +27,7 @@ const markFile = "stand-in.json";
  * downloaded, else our stand-ins, which run from this checkout with this Node. What is installed already stays, unless
  * it is a stand-in of other sources.
  * @param options.env holds PULUMI_HOME and a PATH with `pulumi`
- * @throws when PULUMI_HOME is missing, Node is older than 22.18, or `pulumi` cannot be run
+ * @throws when PULUMI_HOME is missing, Node is older than 22.18, or `pulumi` is not on PATH
  */
 export async function installPlugins(options: { env: NodeJS.ProcessEnv }): Promise<InstalledPlugin[]> {
   const home = options.env["PULUMI_HOME"];
@@ -36,6 +37,9 @@ export async function installPlugins(options: { env: NodeJS.ProcessEnv }): Promi
     throw new Error(
       `Node ${process.versions.node} cannot run TypeScript; mend: PATH="node_modules/.bin:$PATH" (Node 24)`,
     );
+  }
+  if (findFolderOnPath("pulumi", options.env["PATH"]) === undefined) {
+    throw new Error("pulumi is not on PATH; mend: source .local/env, or make up");
   }
   const hash = await sourcesHash();
   const installed: InstalledPlugin[] = [];
@@ -73,7 +77,6 @@ async function installOfficial(
     reject: false,
     timeout: officialTimeoutMs,
   });
-  if (result.code === "ENOENT") throw new Error("pulumi is not on PATH; mend: source .local/env, or make up");
   if (result.exitCode === 0) return true;
   await mkdir(cacheFolder(), { recursive: true });
   await writeFile(memoryFile(), new Date().toISOString());
