@@ -21,7 +21,7 @@ async function nodeOf(inputs: Json): Promise<MigrationNode<Json>> {
     throw new Error(
       `migration node of kind "${String(inputs.kind)}": allowed are ${Object.keys(nodes).join(", ")}; the state was written by a newer program: check that program out and run it`,
     );
-  return (await load()) as unknown as MigrationNode<Json>;
+  return await load();
 }
 
 function hasUnknown(value: unknown): boolean {
@@ -33,7 +33,7 @@ function hasUnknown(value: unknown): boolean {
 
 /** The inputs without what Pulumi adds to them. */
 function plain(inputs: Json): Json {
-  return Object.fromEntries(Object.entries(inputs).filter(([key]) => !key.startsWith("__"))) as Json;
+  return Object.fromEntries(Object.entries(inputs).filter(([key]) => !key.startsWith("__")));
 }
 
 function stable(value: unknown): string {

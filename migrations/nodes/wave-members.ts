@@ -1,4 +1,4 @@
-import { sqlState, stateOf } from "../postgres/errors.ts";
+import { stateOf } from "../postgres/errors.ts";
 import { resolveReference } from "../reference.ts";
 import type { TenantOverview } from "../registry/projection.ts";
 import { registryUrl } from "../registry/registry-session.ts";
