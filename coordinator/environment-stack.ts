@@ -76,14 +76,6 @@ export class EnvironmentStack {
   async cancel(): Promise<void> {
     await this.#stack.cancel();
   }
-
-  /** Resources in the state, by URN; empty before the first update. */
-  async resources(): Promise<readonly { readonly urn: string; readonly outputs?: Record<string, unknown> }[]> {
-    const { deployment } = await this.#stack.exportStack();
-    return (
-      (deployment as { resources?: { urn: string; outputs?: Record<string, unknown> }[] } | undefined)?.resources ?? []
-    );
-  }
 }
 
 async function timed(events: StackEvents, run: () => Promise<unknown>): Promise<StackRun> {

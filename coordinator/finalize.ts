@@ -6,7 +6,7 @@ import { parsePin } from "../releases/pin.ts";
 import { rollbackBudgetMinutes } from "../releases/rules.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
-import { describe } from "./history/rollback-target.ts";
+import { explainPins } from "./history/pinned-state.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
@@ -76,7 +76,7 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
     await registry.records.addPromotion({
       environment: environment.name,
       kind: "finalize",
-      toPin: describe(file.pins()),
+      toPin: explainPins(file.pins()),
       who: operatorName(),
       reviewed: true,
       detail: { mirror, waves, outcome: end.outcome, override: options.overrideBudget ?? null },

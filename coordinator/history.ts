@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 import type { Command } from "commander";
-import { describe } from "./history/rollback-target.ts";
+import { explainPins } from "./history/pinned-state.ts";
 import { pinnedStates } from "./history/pinned-state.ts";
 import type { HistoryEntry } from "./history/history.ts";
 import type { Report } from "./outcome.ts";
@@ -40,7 +40,7 @@ function rowOf(entry: HistoryEntry, environment: string) {
     at: (entry.endedAt ?? entry.startedAt).toISOString(),
     kind: entry.kind,
     result: entry.result,
-    pins: state ? describe(state.pins) : "-",
+    pins: state ? explainPins(state.pins) : "-",
     message: entry.message,
     gitHead: entry.gitHead ?? null,
   };

@@ -42,7 +42,7 @@ function difference(folder: string, before: string, after: string): Promise<stri
     const command = ["diff", "--no-index", "--no-prefix", "--no-color", "--no-ext-diff", before, after];
     // `git diff --no-index` exits with 1 when the files differ, which is what is asked here.
     execFile("git", command, { cwd: folder }, (error, patch) =>
-      patch === "" && error ? reject(error) : resolve(patch),
+      patch === "" ? reject(new Error(`git diff made no patch: ${error?.message ?? "no difference"}`)) : resolve(patch),
     );
   });
 }

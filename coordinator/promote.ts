@@ -12,7 +12,7 @@ import { approvalDigest } from "./approval-digest.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentStack } from "./environment-stack.ts";
 import { findCommit } from "./git.ts";
-import { describe } from "./history/rollback-target.ts";
+import { explainPins } from "./history/pinned-state.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal, worst } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
@@ -147,7 +147,7 @@ async function apply(application: Application): Promise<Report> {
     await registry.records.addPromotion({
       environment: environment.name,
       kind: "promotion",
-      fromPin: describe(before),
+      fromPin: explainPins(before),
       toPin: pin,
       who: operatorName(),
       reviewed: options.approved === digest,
@@ -166,13 +166,13 @@ async function apply(application: Application): Promise<Report> {
       data: { pins: file.pins(), reasons: end.lines, steps: log.steps },
     };
   }
-  await log.run("tag the stack", () => stack.tag("release", describe(file.pins())));
+  await log.run("tag the stack", () => stack.tag("release", explainPins(file.pins())));
   const found = await log.run("verify", () => verifyPins(environment, facts));
   if (end.outcome === "go") await recordVerifications(environment, registry, found);
   const isVerified = end.outcome !== "go" || found.every((each) => each.isVerified);
   const ways = waysBack(file.pins(), facts);
   const text = [
-    `${environment.name} ${end.outcome === "go" ? "runs" : "is on its way to"} ${describe(file.pins())}`,
+    `${environment.name} ${end.outcome === "go" ? "runs" : "is on its way to"} ${explainPins(file.pins())}`,
     ...end.lines,
     ...reasons.map((reason) => `  - ${reason}`),
     ...found.map(explainVerification),

@@ -5,8 +5,9 @@ import type { Release } from "../releases/release.ts";
 import { rollback } from "../releases/rules.ts";
 import { mirrorStates } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
+import { explainPins } from "./history/pinned-state.ts";
 import type { PinnedState, Pins } from "./history/pinned-state.ts";
-import { defaultTarget, describe, namedTarget, stepsBack } from "./history/rollback-target.ts";
+import { defaultTarget, namedTarget, stepsBack } from "./history/rollback-target.ts";
 import { Refusal, worst } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 import { restoration } from "./restoration.ts";
@@ -45,7 +46,7 @@ export function planRollback({ environment, file, states, facts, to }: RollbackQ
   const running = runningPins(file, states, facts);
   const [last] = states;
   const isResumed =
-    last?.result === "failed" && last.message.startsWith("rollback ") && describe(running) === describe(file);
+    last?.result === "failed" && last.message.startsWith("rollback ") && explainPins(running) === explainPins(file);
   const records = { verified: facts.verified, rescinded: facts.rescinded };
   const choice = isResumed
     ? {

@@ -9,7 +9,7 @@ import type { EnvironmentStack } from "./environment-stack.ts";
 import { findCommit } from "./git.ts";
 import { pinnedStates } from "./history/pinned-state.ts";
 import type { Pins } from "./history/pinned-state.ts";
-import { describe } from "./history/rollback-target.ts";
+import { explainPins } from "./history/pinned-state.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
@@ -122,14 +122,14 @@ async function goBack(way: WayDown): Promise<Report> {
       if (plan.waves.includes(wave)) file.removeFinalize(wave);
     }
     try {
-      await log.run(`preview ${describe(pins)}`, () => previewBack(way));
+      await log.run(`preview ${explainPins(pins)}`, () => previewBack(way));
     } catch (error) {
       // Nothing has acted on it yet, and a hold that outlives a refusal would only stop the way forward.
       if (index === 0) await registry.holds.release(environment.name, { ids: holds });
       throw error;
     }
     await file.write();
-    const end = await log.run(`update to ${describe(pins)}`, () => update(way, pins));
+    const end = await log.run(`update to ${explainPins(pins)}`, () => update(way, pins));
     if (end !== undefined) {
       const record = { outcome: end.outcome, reasons: end.lines, reason: options.reason ?? null };
       await addRecord(way, current, pins, record);
@@ -148,7 +148,7 @@ async function goBack(way: WayDown): Promise<Report> {
 
 /** Runs the update, also when another one holds the stack. @returns undefined when all nodes are done */
 async function update({ env, environment, file, stack, registry, terminal }: WayDown, pins: Pins) {
-  const run = await runDespiteLock(() => stack.up(file.path, `rollback ${describe(pins)}`), {
+  const run = await runDespiteLock(() => stack.up(file.path, `rollback ${explainPins(pins)}`), {
     requestCancel: () => stopRunningUpdate(environment, (line) => terminal.stderr(`${line}\n`)),
     withdrawCancel: () => withdrawStop(environment),
     breakLock: () => stack.cancel(),
@@ -163,7 +163,7 @@ async function finish(
   { environment, file, stack, registry, plan, log, terminal }: WayDown,
   forward: string,
 ): Promise<Report> {
-  await log.run("tag the stack", () => stack.tag("release", describe(file.pins())));
+  await log.run("tag the stack", () => stack.tag("release", explainPins(file.pins())));
   const after = parseEnvironment(file.environment(), file.path);
   const found = await log.run("verify", async () => verifyPins(after, await readFacts(after, registry)));
   await recordVerifications(after, registry, found);
@@ -174,7 +174,7 @@ async function finish(
       "the stack file changed: merge the patch below, else the next update from main is refused by the hold\n",
     );
   const text = [
-    `${environment.name} is back on ${describe(file.pins())}`,
+    `${environment.name} is back on ${explainPins(file.pins())}`,
     explainRestoration(plan.restoration),
     ...plan.reasons.map((reason) => `  - ${reason}`),
     ...found.map(explainVerification),
@@ -257,8 +257,8 @@ async function addRecord(
   await registry.records.addPromotion({
     environment: environment.name,
     kind: "rollback",
-    fromPin: describe(from),
-    toPin: describe(to),
+    fromPin: explainPins(from),
+    toPin: explainPins(to),
     who: operatorName(),
     reviewed: true,
     detail: { ...detail, waves: plan.waves },
@@ -269,7 +269,7 @@ function dryReport(plan: RollbackPlan, advice: readonly string[]): Report {
   const time =
     plan.dataSeconds === undefined ? "no rate was measured" : `about ${duration(plan.dataSeconds)} for the data`;
   const text = [
-    `${plan.outcome === "go" ? "yes" : "somebody has to decide"}: ${describe(plan.running)} -> ${plan.steps.map(describe).join(" -> ")}, ${time}`,
+    `${plan.outcome === "go" ? "yes" : "somebody has to decide"}: ${explainPins(plan.running)} -> ${plan.steps.map(explainPins).join(" -> ")}, ${time}`,
     ...(plan.steps.length > 1
       ? [`${plan.steps.length} updates, one release each; the rules judge the next one after the one before`]
       : []),

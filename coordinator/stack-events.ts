@@ -75,10 +75,15 @@ export class StackEvents {
   }
 }
 
-/** Changes outside the given parts of the graph (`Fleet`, `Wave`, ...), the stack itself left out: its outputs always follow. */
+/**
+ * Changes outside the given parts of the graph (`Fleet`, `Wave`, ...). Left out are the stack itself, whose outputs always
+ * follow, and default providers: their version and settings come from this machine's plugins, not from the program.
+ */
 export function changesOutside(changes: readonly ResourceChange[], parts: readonly string[]): ResourceChange[] {
   return changes.filter(
-    ({ path, urn }) => !urn.includes("::pulumi:pulumi:Stack::") && !path.some((type) => parts.includes(type)),
+    ({ path, urn }) =>
+      !/::pulumi:pulumi:Stack::|::pulumi:providers:[^:]+::default/.test(urn) &&
+      !path.some((type) => parts.includes(type)),
   );
 }
 

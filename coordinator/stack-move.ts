@@ -6,7 +6,7 @@ import type { EnvironmentStack, StackRun } from "./environment-stack.ts";
 import { Refusal } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 import type { StackFile } from "./stack-file.ts";
-import { describe } from "./history/rollback-target.ts";
+import { explainPins } from "./history/pinned-state.ts";
 
 /** What an edited stack file would do. Nothing is written: neither the file nor the world. */
 export interface MovePlan {
@@ -52,7 +52,7 @@ export function explainEnd(run: StackRun, file: StackFile, after: EnvironmentFac
       outcome: refusals.length > 0 ? "no-go" : "error",
       lines: [
         `the update stopped after ${run.seconds.toFixed(0)} s: ${refusals.join("; ") || run.failure}`,
-        `${file.path} pins ${describe(file.pins())}`,
+        `${file.path} pins ${explainPins(file.pins())}`,
         ...explainWorld(after),
         `to go on: ${goOn}`,
       ],

@@ -60,8 +60,9 @@ export async function recordVerifications(
   registry: Registry,
   found: readonly PinVerification[],
 ): Promise<void> {
-  for (const { pin, isVerified, faults: _faults, ...evidence } of found) {
+  for (const { pin, isVerified, services, tenants, rows, dirty } of found) {
     if (!isVerified) continue;
+    const evidence = { services, tenants, rows, dirty };
     const { id: release, hash } = parsePin(pin);
     await registry.records.addVerification({ environment: environment.name, release, hash, evidence });
   }

@@ -81,7 +81,7 @@ function addedToBlock(text: string, map: YAMLMap, key: string, value: EditValue)
 function written(value: EditValue): string {
   if (typeof value === "string" || typeof value === "boolean") return String(value);
   if (Array.isArray(value)) return `[${value.join(", ")}]`;
-  const pairs = Object.entries(value).map(([key, inner]) => `${key}: ${written(inner as EditValue)}`);
+  const pairs = Object.entries(value).map(([key, inner]) => `${key}: ${written(inner)}`);
   return `{ ${pairs.join(", ")} }`;
 }
 

@@ -79,7 +79,7 @@ async function readEntry(path: string): Promise<HistoryEntry> {
     result: raw["result"] as HistoryEntry["result"],
     startedAt: new Date(raw["startTime"] * 1000),
     endedAt: typeof endTime === "number" && endTime > 0 ? new Date(endTime * 1000) : undefined,
-    message: String(raw["message"] ?? ""),
+    message: typeof raw["message"] === "string" ? raw["message"] : "",
     gitHead: typeof surroundings["git.head"] === "string" ? surroundings["git.head"] : undefined,
     environment: plainValue(config[environmentKey]),
   };

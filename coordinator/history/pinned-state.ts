@@ -33,6 +33,16 @@ export function pinnedStates(entries: readonly HistoryEntry[], environmentName: 
   });
 }
 
+/** `r2@4f1c9e2a0b11`, or `canary r2@.., general r1@..` when the waves differ. */
+export function explainPins(pins: Pins): string {
+  const distinct = new Set(Object.values(pins).map(({ now }) => now));
+  const [only = "nothing"] = distinct;
+  if (distinct.size <= 1) return only;
+  return Object.entries(pins)
+    .map(([wave, { now }]) => `${wave} ${now}`)
+    .join(", ");
+}
+
 function pinsOf(value: unknown): Pins | undefined {
   if (!isRecord(value) || Object.keys(value).length === 0) return undefined;
   const pins: Record<string, WavePins> = {};

@@ -1,4 +1,5 @@
 import { parsePin } from "../../releases/pin.ts";
+import { explainPins } from "./pinned-state.ts";
 import type { Pins, PinnedState } from "./pinned-state.ts";
 
 /** What the registry knows about pins in one environment. */
@@ -37,7 +38,7 @@ export function defaultTarget(running: Pins, states: readonly PinnedState[], rec
   return {
     found: false,
     reasons: [
-      `history holds no verified state before ${describe(running)}${seen.length === 0 ? ": nothing older ran here" : ""}`,
+      `history holds no verified state before ${explainPins(running)}${seen.length === 0 ? ": nothing older ran here" : ""}`,
       ...seen,
     ],
   };
@@ -69,7 +70,7 @@ export function namedTarget(
     nowByWave[wave] = numberOf(now) >= numberOf(pin) ? pin : now;
   }
   if (isSame(running, nowByWave)) {
-    return { found: false, reasons: [`every wave runs ${pin} or an older release already (${describe(running)})`] };
+    return { found: false, reasons: [`every wave runs ${pin} or an older release already (${explainPins(running)})`] };
   }
   const notes = records.verified.has(pin) ? [] : [`${pin} was never verified here; it was named by hand`];
   return { found: true, nowByWave, since: states.find(({ pins }) => nowPins(pins).includes(pin))?.at, notes };
@@ -105,13 +106,6 @@ export function stepsBack(
     steps.push(next);
     current = next;
   }
-}
-
-/** `r2@4f1c9e2a0b11`, or `canary r2@.., general r1@..` when the waves differ. */
-export function describe(pins: Pins | Readonly<Record<string, string>>): string {
-  const now = Object.entries(pins).map(([wave, pin]) => [wave, typeof pin === "string" ? pin : pin.now] as const);
-  const distinct = new Set(now.map(([, pin]) => pin));
-  return distinct.size === 1 ? String([...distinct][0]) : now.map(([wave, pin]) => `${wave} ${pin}`).join(", ");
 }
 
 /** A wave that the old state did not know goes where the others went if they agree, else it stays. */

@@ -62,14 +62,33 @@ export class TemporaryStack {
     return join(this.program, "Pulumi.dev.yaml");
   }
 
+  /** Settings of the test program for the runs to come: `wave` (inputs of every wave's node), `extra`, `slowSeconds`. */
+  turn(knobs: { wave?: object; extra?: Record<string, string>; slowSeconds?: number }): void {
+    this.#environment["RC_TEST_KNOBS"] = JSON.stringify(knobs);
+  }
+
+  /** Variables for every run to come. */
+  setVariables(variables: Record<string, string>): void {
+    Object.assign(this.#environment, variables);
+  }
+
   async writeStackFile(text: string): Promise<void> {
     await writeFile(this.stackFile, text);
   }
 
+  /** Environment of every process that works on this stack. */
+  get variables(): NodeJS.ProcessEnv {
+    return { ...process.env, ...this.#environment };
+  }
+
   /** Runs the real pulumi, which has to be on PATH with the Node language host and the launcher of dynamic providers. */
   async pulumi(...words: string[]): Promise<string> {
-    const env = { ...process.env, ...this.#environment };
-    const { stdout } = await run("pulumi", [...words, "--non-interactive"], { cwd: this.program, env });
+    const options = { cwd: this.program, env: this.variables };
+    const { stdout } = await run("pulumi", [...words, "--non-interactive"], options).catch(
+      (error: { stdout: string }) => {
+        throw new Error(error.stdout, { cause: error });
+      },
+    );
     return stdout;
   }
 
@@ -101,13 +120,28 @@ export class TemporaryStack {
 const program = `
 import * as pulumi from "@pulumi/pulumi";
 const environment = new pulumi.Config("release-coordinator").requireObject("environment");
+const knobs = JSON.parse(process.env.RC_TEST_KNOBS ?? "{}");
+const ask = async (path, inputs) => {
+  const world = process.env.RC_TEST_WORLD;
+  if (!world || !inputs.wave) return [];
+  const answer = await fetch(world + path, { method: "POST", body: JSON.stringify(inputs) });
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.error);
+  return body;
+};
 const provider = {
+  check: async (olds, inputs) => {
+    const reasons = await ask("/check", inputs);
+    return { inputs, failures: reasons.map((reason) => ({ property: "release", reason })) };
+  },
   create: async (inputs) => {
     if (inputs.fails) throw new Error("the disk of tenant acme is full");
+    await ask("/move", inputs);
     return { id: inputs.label, outs: { ...inputs, status: inputs.status ?? "done", summary: "moved" } };
   },
   update: async (id, olds, inputs) => {
     if (inputs.fails) throw new Error("the disk of tenant acme is full");
+    await ask("/move", inputs);
     return { outs: { ...inputs, status: inputs.status ?? "done", summary: "moved" } };
   },
 };
@@ -117,9 +151,10 @@ class Node extends pulumi.dynamic.Resource {
 class Part extends pulumi.ComponentResource {
   constructor(type, name) { super("release-coordinator:components:" + type, name); }
 }
+if (knobs.slowSeconds && !pulumi.runtime.isDryRun()) await new Promise((resolve) => setTimeout(resolve, knobs.slowSeconds * 1000));
 for (const [wave, pins] of Object.entries(environment.pins)) {
-  const parent = new Part("Wave", wave);
-  new Node("cutover-" + wave, { ...pins, ...(environment.test?.wave ?? {}) }, { parent });
+  const finalize = environment.finalize?.[wave] ?? [];
+  new Node("cutover-" + wave, { wave, ...pins, finalize, ...(knobs.wave ?? {}) }, { parent: new Part("Wave", wave) });
 }
-for (const [name, value] of Object.entries(environment.test?.extra ?? {})) new Node(name, { value }, { parent: new Part("Database", name) });
+for (const [name, value] of Object.entries(knobs.extra ?? {})) new Node(name, { value }, { parent: new Part("Database", name) });
 `;

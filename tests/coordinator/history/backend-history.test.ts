@@ -5,13 +5,13 @@ import { FileHistory } from "../../../coordinator/history/file-history.ts";
 import { pinnedStates } from "../../../coordinator/history/pinned-state.ts";
 import { TemporaryStack } from "../temporary-stack.ts";
 
-function stackText(pin: string, rest = ""): string {
+function stackText(pin: string): string {
   return `config:
   release-coordinator:environment:
     name: dev
     pins:
       canary: { now: ${pin}, back: none }
-${rest}`;
+`;
 }
 
 /** Real history, made by the real Pulumi: two updates that went well and one that failed. */
@@ -26,7 +26,8 @@ describe("history of a file backend", function () {
     await stack.pulumi("up", "--yes", "--skip-preview", "--message", "promote r1@111111111111");
     await stack.writeStackFile(stackText("r2@222222222222"));
     await stack.pulumi("up", "--yes", "--skip-preview", "--message", "promote r2@222222222222");
-    await stack.writeStackFile(stackText("r3@333333333333", "    test: { wave: { fails: true } }\n"));
+    await stack.writeStackFile(stackText("r3@333333333333"));
+    stack.turn({ wave: { fails: true } });
     await assert.rejects(stack.pulumi("up", "--yes", "--skip-preview", "--message", "promote r3@333333333333"));
   });
   after(() => stack.remove());
