@@ -11,7 +11,7 @@ import { changes, importedInputs, inputsFrom } from "./diff.ts";
 import { hasUnknown, unknown } from "./property.ts";
 import type { Properties, Value, Values } from "./property.ts";
 import type { Call, Plugin, ResourceType } from "./resource-type.ts";
-import { checked, diffed, listOf, secretsOf, stateMessage } from "./responses.ts";
+import { checked, diffed, listOf, secretsOf, stateMessage, withSecrets } from "./responses.ts";
 import { receive, send } from "./wire.ts";
 
 /**
@@ -63,7 +63,7 @@ function handlers<Connection>(plugin: Plugin<Connection>, version: string) {
     checkConfig: answer((request: messages.CheckRequest) => {
       const config = configuration(plugin.config, receive(request.getNews()).values);
       return checked(refusals(subject(`pulumi:providers:${plugin.name}`), plugin.config, config)).setInputs(
-        request.getNews(),
+        withSecrets(request.getNews(), plugin.config),
       );
     }),
 

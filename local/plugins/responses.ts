@@ -1,10 +1,12 @@
 import messages from "@pulumi/pulumi/proto/provider_pb.js";
 import type { Refusal } from "./check.ts";
 import type { Change } from "./diff.ts";
-import type { Values } from "./property.ts";
+import type { Properties, Values } from "./property.ts";
 import type { ResourceType } from "./resource-type.ts";
-import { send } from "./wire.ts";
+import { receive, send } from "./wire.ts";
 import type { Received } from "./wire.ts";
+
+type Message = ReturnType<typeof send>;
 
 /** The engine stops before any change when the list is not empty. */
 export function checked(found: readonly Refusal[]): messages.CheckResponse {
@@ -68,4 +70,16 @@ export function listOf(names: readonly string[]): never {
   return send({ value: [...names] })
     .getFieldsMap()
     .get("value") as never;
+}
+
+/** Provider configuration as it came, with what the official schema calls secret marked so, even when the program did not. */
+export function withSecrets(config: Message | undefined, properties: Properties): Message | undefined {
+  const secrets = Object.keys(properties).filter((name) => properties[name]?.isSecret);
+  const received = receive(config);
+  const marked = send(received.values, secrets, [received]);
+  for (const name of secrets) {
+    const value = marked.getFieldsMap().get(name);
+    if (value !== undefined) config?.getFieldsMap().set(name, value);
+  }
+  return config;
 }

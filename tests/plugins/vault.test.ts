@@ -14,7 +14,7 @@ function program(auditFile: string, options: Options = {}): string {
   return `
     import * as pulumi from "@pulumi/pulumi";
     import * as vault from "@pulumi/vault";
-    const provider = new vault.Provider("server", { address: "${address}", token: pulumi.secret("${token}") });
+    const provider = new vault.Provider("server", { address: "${address}", token: "${token}" });
     const child = { provider };
     const transit = new vault.Mount("transit", {
       path: "plg-transit", type: "transit", description: "${options.description ?? "keys"}",
