@@ -1,103 +1,123 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { SeededRandom } from "../../tests/workload/seeded-random.ts";
-import { repositoryFolder } from "../folders.ts";
-import { type CorpusDocument, type Genre, readDocuments } from "./corpus-documents.ts";
+import { findText, findTextFiles, installedFolders, textKinds } from "./installed-text.ts";
+import type { InstalledFile, TextFolders, TextKind } from "./installed-text.ts";
+import { piecesOf, titleOf } from "./piece.ts";
 
-/** Shortest and longest piece, bytes of UTF-8. */
-export const PIECE_BYTES = { least: 200, most: 65_536 } as const;
+/** Real text of the size of a prompt. */
+export interface CorpusPiece {
+  /** Heading, at most 80 characters. */
+  readonly title: string;
+  /** 200 B to 64 KiB of UTF-8 without NUL; no two pieces of a corpus are equal. */
+  readonly text: string;
+  /** Where it stands, e.g. `zod/README.md#3`: the file within its package and the number of the piece in it. */
+  readonly source: string;
+}
 
-/** How long prompts are: mostly a paragraph, now and then a file, rarely a whole log. Weights, and bounds in bytes. */
-const SIZES = [
-  { weight: 60, from: 200, to: 1_000 },
-  { weight: 30, from: 1_000, to: 4_000 },
-  { weight: 8, from: 4_000, to: 16_000 },
-  { weight: 2, from: 16_000, to: 65_536 },
-] as const;
+/** Pieces taken in a row from each kind before the next kind's turn; near to what the installed packages hold. */
+const turns: Record<TextKind, number> = { documentation: 2, translation: 1, declaration: 5, source: 4 };
 
-const GENRES: Readonly<Record<Genre, number>> = { prose: 45, translation: 35, code: 20 };
+/** Files of one kind that are read at the same time, so that languages and packages alternate. */
+const openFiles = 16;
 
-/** Real text in pieces: windows cut from the documentation of installed packages, in several languages. */
-export class Corpus {
-  readonly #documents: Readonly<Record<Genre, readonly CorpusDocument[]>>;
-  readonly #starts: Readonly<Record<Genre, readonly number[]>>;
-
-  constructor(documents: readonly CorpusDocument[]) {
-    const group = (genre: Genre): CorpusDocument[] => documents.filter((document) => document.genre === genre);
-    this.#documents = { prose: group("prose"), translation: group("translation"), code: group("code") };
-    this.#starts = {
-      prose: starts(this.#documents.prose),
-      translation: starts(this.#documents.translation),
-      code: starts(this.#documents.code),
-    };
-  }
-
-  /**
-   * Cuts pieces of {@link PIECE_BYTES}; no two are the same text, and the same seed cuts the same ones.
-   * @throws Error when the text at hand is too little for that many distinct pieces
-   */
-  *pieces(count: number, seed: number): Generator<string> {
-    const random = new SeededRandom(seed);
-    const seen = new Set<string>();
-    for (let misses = 0; seen.size < count;) {
-      const piece = this.#cut(random);
-      const digest = piece && createHash("sha1").update(piece).digest("base64");
-      if (piece === undefined || seen.has(digest as string)) {
-        if (++misses > 20 * count + 1_000) {
-          throw new Error(
-            `the corpus holds only ${seen.size} of ${count} distinct pieces: run npm ci, or ask for fewer rows`,
-          );
+/**
+ * Real text from installed packages: documentation, licences, message catalogues in many languages, API declarations,
+ * Python sources. Lazy: holds the files in turn and a digest per piece. Deterministic for the same installed versions.
+ *
+ * @param folders see `installedFolders`
+ */
+export function* corpus(folders: TextFolders): Generator<CorpusPiece, undefined> {
+  const files = findTextFiles(folders);
+  const seen = new Set<string>();
+  let kinds = textKinds.map((kind) => ({
+    turn: turns[kind],
+    pieces: ofKind(
+      files.filter((file) => file.kind === kind),
+      seen,
+    ),
+  }));
+  while (kinds.length > 0) {
+    const ended = new Set<unknown>();
+    for (const kind of kinds) {
+      for (let nth = 0; nth < kind.turn; nth += 1) {
+        const next = kind.pieces.next();
+        if (next.done === true) {
+          ended.add(kind);
+          break;
         }
-        continue;
+        yield next.value;
       }
-      seen.add(digest as string);
-      yield piece.toString("utf8");
     }
-  }
-
-  #cut(random: SeededRandom): Buffer | undefined {
-    const genre = random.weighted(GENRES);
-    const size = SIZES[Number(random.weighted(Object.fromEntries(SIZES.map(({ weight }, index) => [index, weight]))))]!;
-    const bytes = size.from + random.below(size.to - size.from + 1);
-    const ends = this.#starts[genre];
-    // By size, so that each place in the text is as likely as any other.
-    const place = random.below(ends.at(-1) ?? 1);
-    const document = this.#documents[genre][lowestAbove(ends, place)];
-    if (document === undefined || document.text.length < Math.min(bytes, 2_000)) return undefined;
-    const { text } = document;
-    let from = random.below(Math.max(1, text.length - bytes));
-    // From the beginning of a line, as people copy.
-    const line = text.indexOf(10, from);
-    if (from > 0 && line !== -1 && line - from < 200) from = line + 1;
-    let to = Math.min(text.length, from + bytes, from + PIECE_BYTES.most);
-    while (from < to && isInsideCharacter(text[from])) from += 1;
-    while (to > from && isInsideCharacter(text[to])) to -= 1;
-    return to - from < PIECE_BYTES.least ? undefined : text.subarray(from, to);
+    kinds = kinds.filter((kind) => !ended.has(kind));
   }
 }
 
-/** The corpus of the packages that this repository installs, and of any further folders, e.g. Python's site-packages. */
-export async function loadCorpus(moreFolders: readonly string[] = []): Promise<Corpus> {
-  return new Corpus(await readDocuments([join(repositoryFolder, "node_modules"), ...moreFolders]));
-}
-
-function isInsideCharacter(byte: number | undefined): boolean {
-  return byte !== undefined && (byte & 0xc0) === 0x80;
-}
-
-/** Running sums of the documents' sizes. */
-function starts(documents: readonly CorpusDocument[]): number[] {
-  let sum = 0;
-  return documents.map((document) => (sum += document.text.length));
-}
-
-function lowestAbove(ends: readonly number[], place: number): number {
-  let low = 0;
-  let high = ends.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ends[middle] as number) > place) high = middle;
-    else low = middle + 1;
+function* ofKind(files: readonly InstalledFile[], seen: Set<string>): Generator<CorpusPiece, undefined> {
+  const waiting = files.values();
+  let open = Array.from({ length: openFiles }, () => waiting.next()).flatMap(({ value }) =>
+    value === undefined ? [] : [ofFile(value, seen)],
+  );
+  while (open.length > 0) {
+    const stillOpen: typeof open = [];
+    for (let reader of open) {
+      let next = reader.next();
+      while (next.done === true) {
+        const file = waiting.next();
+        if (file.done === true) break;
+        reader = ofFile(file.value, seen);
+        next = reader.next();
+      }
+      if (next.done === true) continue;
+      stillOpen.push(reader);
+      yield next.value;
+    }
+    open = stillOpen;
   }
-  return low;
+}
+
+function* ofFile(file: InstalledFile, seen: Set<string>): Generator<CorpusPiece, undefined> {
+  const found = findText(file);
+  // Packages carry each other's licences and vendored copies.
+  if (found === undefined || !addNew(seen, found.digest)) return;
+  let ordinal = 0;
+  for (const text of piecesOf(found.bytes, found.digest)) {
+    ordinal += 1;
+    if (!addNew(seen, createHash("sha256").update(text).digest())) continue;
+    yield { title: titleOf(text, file.path), text, source: `${file.path}#${ordinal}` };
+  }
+}
+
+/** Remembers 15 bytes of a digest: collisions stay out of reach, and a million pieces within 100 MB. */
+function addNew(seen: Set<string>, digest: Buffer): boolean {
+  const before = seen.size;
+  return seen.add(digest.toString("latin1", 0, 15)).size > before;
+}
+
+/** Texts of the corpus for whoever needs a few thousand of them, such as a traffic generator. */
+export interface CorpusTexts {
+  /**
+   * Distinct texts; another seed begins elsewhere in the corpus, at one of twenty places.
+   *
+   * @throws {Error} the installed packages yield less
+   */
+  pieces(count: number, seed: number): Generator<string>;
+}
+
+/** @param folders see `installedFolders`. @default those of this checkout */
+export async function loadCorpus(folders?: TextFolders): Promise<CorpusTexts> {
+  const installed = folders ?? (await installedFolders());
+  return {
+    *pieces(count, seed) {
+      let left = count;
+      let skip = (seed % 20) * 1000;
+      for (const { text } of corpus(installed)) {
+        if (left === 0) return;
+        if (skip > 0) skip -= 1;
+        else {
+          left -= 1;
+          yield text;
+        }
+      }
+      if (left > 0) throw new Error(`the installed packages yield ${count - left} texts, ${count} were asked for`);
+    },
+  };
 }

@@ -88,9 +88,14 @@ export function findText({ folder, path }: InstalledFile): InstalledText | undef
   return { bytes, digest: createHash("sha256").update(bytes).digest() };
 }
 
-/** The sentences of a message catalogue, without its keys. */
+/** The sentences of a message catalogue, without its keys; none when the file is not one. */
 function stringsOf(json: string): string[] {
-  const catalogue: unknown = JSON.parse(json.replace(/^\uFEFF/, ""));
-  const values = typeof catalogue === "object" && catalogue !== null ? Object.values(catalogue) : [];
-  return values.filter((value) => typeof value === "string");
+  try {
+    const catalogue: unknown = JSON.parse(json.replace(/^\uFEFF/, ""));
+    const values = typeof catalogue === "object" && catalogue !== null ? Object.values(catalogue) : [];
+    return values.filter((value) => typeof value === "string");
+  } catch {
+    // Packages also ship files that are broken on purpose, as fixtures of their tests.
+    return [];
+  }
 }

@@ -11,7 +11,7 @@ export interface SeedCounts {
   readonly chunks: number;
   /** Bytes of all bodies, UTF-8. */
   readonly bytes: number;
-  /** sha256 over `<id> <sha256 of the body>\n` of all prompts and messages in ascending order of id, hex. */
+  /** `digestOf` all prompts and messages, hex. */
   readonly digest: string;
 }
 

@@ -1,118 +1,177 @@
-import { readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import pg from "pg";
-import { databaseSuffix } from "../../tests/workload/tenant-id.ts";
-import { copyRows } from "./copy-rows.ts";
-import { loadCorpus } from "./corpus.ts";
-import { digestOf } from "./row-digest.ts";
-import { SEED_COLUMNS, tenantRows } from "./tenant-rows.ts";
+import type pg from "pg";
+import { connect } from "../../migrations/postgres/connect.ts";
+import { copyIn } from "../../migrations/postgres/copy.ts";
+import { stateOf } from "../../migrations/postgres/errors.ts";
+import { inTransaction } from "../../migrations/postgres/transaction.ts";
+import type { CorpusPiece } from "./corpus.ts";
+import { installedFolders } from "./installed-text.ts";
+import type { TextFolders } from "./installed-text.ts";
+import { findMarker, writeMarker } from "./marker.ts";
+import type { SeedCounts } from "./marker.ts";
+import { PieceRange } from "./piece-range.ts";
+import { divideRows } from "./shares.ts";
+import { seedTables, TenantRows } from "./tenant-rows.ts";
 
-export interface SeedArgs {
-  /** Operator's URL of the server that holds the tenants' databases. */
+export interface SeedOptions {
+  /** Login that may take on the role rc_migrator; the database in it is replaced. */
   readonly postgresUrl: string;
-  /** Onboarded tenants of R1; their order decides which text each gets. */
+  /** Ids of onboarded tenants, e.g. `acme-labs` with the database `tenant_acme_labs`. Their order decides their sizes. */
   readonly tenants: readonly string[];
-  /** Prompts and messages together, over all tenants. @default 40000 */
-  readonly rows?: number;
-  /** Role that writes: the owner of the tables. @default rc_migrator */
-  readonly role?: string;
-  /** Database of a tenant. @default `tenant_<id with - as _>` */
-  readonly databaseOf?: (tenant: string) => string;
-  /** Folders with more text than the repository's packages. @default site-packages of RC_PYTHON, when set */
-  readonly textFolders?: readonly string[];
-  readonly onProgress?: (text: string) => void;
+  /** Prompts and messages over all tenants, 0 to what the installed packages yield (more than 40,000). */
+  readonly rows: number;
+  /** Folders of installed packages to take text from. @default those of this checkout */
+  readonly folders?: TextFolders;
+  /** Ends the seeding; the tenant under way keeps nothing. */
+  readonly signal?: AbortSignal;
 }
 
-/** What a tenant was seeded with; also the comment on its database, which is how a second run knows. */
-export interface SeededTenant {
-  readonly tenant: string;
+/** Why a tenant was left as it was. */
+export type SkipReason = "seeded before" | "past R1";
+
+export interface SeedResult {
+  /** Prompts and messages; as the following numbers over all tenants, whether seeded now or before. */
+  readonly rows: number;
   readonly prompts: number;
   readonly messages: number;
   readonly chunks: number;
+  /** Bytes of all bodies. */
   readonly bytes: number;
-  /** {@link digestOf} all prompts and messages. */
-  readonly sha256: string;
+  readonly seconds: number;
+  /** Digest of each tenant's seed as it was written, see `SeedCounts.digest`; none for a tenant without a seed. */
+  readonly digests: Readonly<Record<string, string>>;
+  readonly skipped: Readonly<Record<string, SkipReason>>;
 }
+
+/** SQLSTATE of a database that does not exist. */
+const unknownDatabase = "3D000";
+
+/** Rows of one COPY per table: memory stays at a few MB however large a tenant is. */
+const batchRows = 1000;
 
 /**
- * Fills tenants of R1 with real text by COPY, one transaction per tenant: after a crash a tenant has everything or
- * nothing. A tenant that was seeded is skipped, whatever has happened to its rows since.
- * @throws Error naming the tenant whose R1 tables are not there
+ * Fills tenants with real text in R1's tables: 60 % prompts, 40 % messages in conversations, every tenth prompt indexed.
+ * One transaction per tenant, so a tenant holds its whole seed or nothing. Idempotent: a tenant that was seeded before is
+ * left alone whatever became of the rows, as is one whose prompts are no longer in R1's tables.
+ *
+ * @throws {Error} more rows than the packages yield, a tenant that is not onboarded; tenants before it keep their seed
  */
-export async function seedTenants(args: SeedArgs): Promise<SeededTenant[]> {
-  const rows = args.rows ?? 40_000;
-  const corpus = await loadCorpus(args.textFolders ?? (await pythonText()));
-  const pieces = corpus.pieces(rows, 1);
-  const seeded: SeededTenant[] = [];
-  for (const [index, tenant] of args.tenants.entries()) {
-    const share = Math.floor(rows / args.tenants.length) + (index < rows % args.tenants.length ? 1 : 0);
-    // Drawn even for a tenant that is skipped, so that the others get the same text in every run.
-    const own = Array.from({ length: share }, () => pieces.next().value as string);
-    const result = await seedTenant(args, tenant, own);
-    args.onProgress?.(`${tenant}: ${result.prompts} prompts, ${result.messages} messages`);
-    seeded.push(result);
+export async function seedTenants(options: SeedOptions): Promise<SeedResult> {
+  const { postgresUrl, tenants, rows, signal } = options;
+  if (!Number.isSafeInteger(rows) || rows < 0) throw new Error(`rows is ${rows}; allowed is a whole number from 0 on`);
+  const twice = tenants.find((tenant, index) => tenants.indexOf(tenant) !== index);
+  if (twice !== undefined) throw new Error(`tenant ${twice} is named twice; allowed is once`);
+  const startMs = performance.now();
+  const pieces = new PieceRange(options.folders ?? (await installedFolders()), rows);
+  const parts = divideRows(rows, tenants.length);
+  const digests: Record<string, string> = {};
+  const skipped: Record<string, SkipReason> = {};
+  const total = { rows: 0, prompts: 0, messages: 0, chunks: 0, bytes: 0 };
+  let from = 0;
+  for (const [index, tenant] of tenants.entries()) {
+    const part = parts[index] ?? 0;
+    const outcome = await seedTenant(postgresUrl, tenant, pieces.take(from, part), part, signal);
+    from += part;
+    if (outcome.skipped !== undefined) skipped[tenant] = outcome.skipped;
+    if (outcome.counts === undefined) continue;
+    const { digest, ...counts } = outcome.counts;
+    digests[tenant] = digest;
+    for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += counts[key];
   }
-  return seeded;
+  return { ...total, seconds: (performance.now() - startMs) / 1000, digests, skipped };
 }
 
-async function seedTenant(args: SeedArgs, tenant: string, pieces: readonly string[]): Promise<SeededTenant> {
-  const url = new URL(args.postgresUrl);
-  const database = args.databaseOf?.(tenant) ?? `tenant_${databaseSuffix(tenant)}`;
-  url.pathname = `/${database}`;
-  const role = args.role ?? "rc_migrator";
-  const client = new pg.Client({ connectionString: url.href, options: role === "" ? undefined : `-c role=${role}` });
-  await client.connect();
+interface Outcome {
+  readonly counts?: SeedCounts;
+  readonly skipped?: SkipReason;
+}
+
+async function seedTenant(
+  url: string,
+  tenant: string,
+  pieces: Iterable<CorpusPiece>,
+  rows: number,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const database = `tenant_${tenant.replaceAll("-", "_")}`;
+  const client = await connectTenant(url, tenant, database);
   try {
-    await client.query("BEGIN");
-    // Two runs at once: the second waits here and then finds the mark.
-    await client.query("SELECT pg_advisory_xact_lock(hashtext('rc.seed'))");
-    const before = await findSeeded(client);
-    if (before !== undefined) return before;
-    const { tables, digests } = tenantRows(tenant, pieces);
-    for (const [table, columns] of Object.entries(SEED_COLUMNS)) {
-      await copyRows(client, `public.${table}`, columns, tables[table as keyof typeof tables]);
-    }
-    const seeded: SeededTenant = {
-      tenant,
-      prompts: tables.prompts.length,
-      messages: tables.messages.length,
-      chunks: tables.chunks.length,
-      bytes: pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0),
-      sha256: digestOf(digests),
-    };
-    // A comment belongs to the same transaction as the rows and needs no table of ours among the platform's.
-    const mark = client.escapeLiteral(JSON.stringify({ seeded }));
-    await client.query(`COMMENT ON DATABASE ${client.escapeIdentifier(database)} IS ${mark}`);
-    await client.query("COMMIT");
-    await client.query("ANALYZE").catch(() => undefined);
-    return seeded;
+    // One try: the pieces of a failed one are used up. Running the seed again begins where this one ended.
+    return await inTransaction(client, () => fill(client, tenant, pieces, rows, signal), {
+      tries: 1,
+      lockTimeoutMs: 30_000,
+    });
   } catch (error) {
-    if ((error as { code?: string }).code === "42P01") {
-      throw new Error(
-        `tenant ${tenant}: the tables of R1 are not in ${database}; onboard it first, and seed before promoting`,
-      );
-    }
-    throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`seed of tenant ${tenant} (database ${database}), of which nothing is kept: ${reason}`, {
+      cause: error,
+    });
   } finally {
-    await client.end();
+    await client.end().catch(() => {});
   }
 }
 
-async function findSeeded(client: pg.Client): Promise<SeededTenant | undefined> {
-  const { rows } = await client.query(
-    "SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = current_database()",
-  );
+async function connectTenant(url: string, tenant: string, database: string): Promise<pg.Client> {
   try {
-    return (JSON.parse(rows[0].comment ?? "{}") as { seeded?: SeededTenant }).seeded;
-  } catch {
-    return undefined;
+    return await connect({ url, database, role: "rc_migrator", applicationName: "rc-seed" });
+  } catch (error) {
+    if (stateOf(error) !== unknownDatabase) throw error;
+    throw new Error(`tenant ${tenant} has no database ${database}; it must be onboarded first: pulumi up`, {
+      cause: error,
+    });
   }
 }
 
-async function pythonText(): Promise<string[]> {
-  const python = process.env["RC_PYTHON"];
-  if (python === undefined) return [];
-  const library = join(dirname(dirname(python)), "lib");
-  const versions = await readdir(library).catch(() => []);
-  return versions.filter((name) => name.startsWith("python3")).map((name) => join(library, name, "site-packages"));
+async function fill(
+  client: pg.Client,
+  tenant: string,
+  pieces: Iterable<CorpusPiece>,
+  rows: number,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  // Two seedings at once: the second waits here and then finds the marker.
+  await client.query("SELECT pg_advisory_xact_lock(hashtext('rc.seed'))");
+  const counts = await findMarker(client, tenant);
+  if (counts !== undefined) return { counts, skipped: "seeded before" };
+  if (!(await lockSources(client))) return { skipped: "past R1" };
+  const gathered = new TenantRows(tenant, rows, Date.now());
+  let waiting = 0;
+  for (const piece of pieces) {
+    gathered.add(piece);
+    waiting += 1;
+    if (waiting < batchRows) continue;
+    waiting = 0;
+    signal?.throwIfAborted();
+    await copyBatch(client, gathered);
+  }
+  await copyBatch(client, gathered);
+  const written = gathered.counts();
+  await writeMarker(client, tenant, written);
+  // Previews estimate from the planner's statistics, and autovacuum may come minutes later.
+  await client.query(`ANALYZE ${Object.keys(seedTables).map(qualified).join(", ")}`);
+  signal?.throwIfAborted();
+  return { counts: written };
+}
+
+/** Plain COPY fires row triggers, so a mirror that follows these tables captures every row. */
+async function copyBatch(client: pg.Client, gathered: TenantRows): Promise<void> {
+  for (const [table, encoder] of gathered.take())
+    await copyIn(client, qualified(table), seedTables[table], encoder.finish());
+}
+
+const qualified = (table: string): string => `public.${table}`;
+
+/**
+ * Whether R1's tables are there and have authority. The lock, which writers take anyway, makes a cutover wait: authority
+ * cannot move between this answer and the commit.
+ */
+async function lockSources(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ sources: boolean; ledger: boolean }>(
+    `SELECT to_regclass('public.prompt_bodies') IS NOT NULL AND to_regclass('public.message_bodies') IS NOT NULL AS sources,
+            to_regclass('rc.mirror') IS NOT NULL AS ledger`,
+  );
+  if (rows[0]?.sources !== true) return false;
+  await client.query("LOCK TABLE public.prompt_bodies, public.message_bodies IN ROW EXCLUSIVE MODE");
+  if (!rows[0].ledger) return true;
+  const moved = await client.query("SELECT FROM rc.mirror WHERE position IN ('switched', 'retired')");
+  return (moved.rowCount ?? 0) === 0;
 }

@@ -1,86 +1,145 @@
+import { CopyEncoder } from "../../migrations/postgres/copy-format.ts";
 import { chunksOf } from "../../tests/workload/chunks.ts";
-import { embed, vectorLiteral } from "../../tests/workload/embedding.ts";
-import { idOfKey } from "../../tests/workload/id-of-key.ts";
-import type { CopyValue } from "./copy-rows.ts";
-import { type BodyDigest, sha256 } from "./row-digest.ts";
+import { embed } from "../../tests/workload/embedding.ts";
+import type { CorpusPiece } from "./corpus.ts";
+import type { SeedCounts } from "./marker.ts";
+import { type BodyDigest, digestOf, sha256 } from "./row-digest.ts";
+import { seedId, seedNumber, uuidText } from "./seed-id.ts";
 
-/** Every seeded record carries a key of this form, which tells it from what traffic wrote. */
-export const SEED_KEY_PREFIX = "seed-";
+/** R1's tables in an order that foreign keys allow, with the columns that the seed fills. */
+export const seedTables = {
+  conversations: "id, title, created_at",
+  prompts: "id, conversation_id, title, created_at, updated_at",
+  prompt_bodies: "prompt_id, body",
+  messages: "id, conversation_id, role, created_at",
+  message_bodies: "message_id, body",
+  chunks: "id, prompt_id, ordinal, text",
+  chunk_embeddings: "chunk_id, embedding",
+} as const;
+export type SeedTable = keyof typeof seedTables;
 
-/** Of 10 rows 6 are prompts; a conversation has 8 messages; one prompt in 10 is indexed for search. */
-const PROMPTS_OF_TEN = 6;
-const MESSAGES_PER_CONVERSATION = 8;
-const PROMPTS_PER_INDEXED = 10;
+/** Days before now over which the rows were created. */
+const pastDays = 30;
+const dayMs = 86_400_000;
+/** Of ten prompts one is indexed for search. */
+const promptsPerIndexed = 10;
+/** PostgreSQL counts time from 2000-01-01 on. */
+const postgresEpochMs = Date.UTC(2000, 0, 1);
 
-/** Time of the first record: seeded data has a past, and the same one at every run. */
-const FIRST_RECORD_MS = Date.UTC(2026, 0, 5, 8);
-const MS_BETWEEN_RECORDS = 61_000;
+/** Turns corpus pieces into one tenant's rows: of five pieces three prompts and two messages. */
+export class TenantRows {
+  readonly #tenant: string;
+  readonly #rows: number;
+  readonly #nowMs: number;
+  readonly #digests: BodyDigest[] = [];
+  #encoders = newEncoders();
+  #counts = { rows: 0, prompts: 0, messages: 0, chunks: 0, bytes: 0 };
+  #conversations = 0;
+  #conversation: Buffer | undefined;
+  #messagesLeft = 0;
 
-type Table =
-  "conversations" | "prompts" | "prompt_bodies" | "messages" | "message_bodies" | "chunks" | "chunk_embeddings";
+  /**
+   * @param rows prompts and messages that will be added in all
+   * @param nowMs time that the last row comes close to, milliseconds since 1970
+   */
+  constructor(tenant: string, rows: number, nowMs: number) {
+    this.#tenant = tenant;
+    this.#rows = rows;
+    this.#nowMs = nowMs;
+  }
 
-/** Columns of each table in the order in which {@link tenantRows} fills them; parents first. */
-export const SEED_COLUMNS: Readonly<Record<Table, readonly string[]>> = {
-  conversations: ["id", "title", "created_at"],
-  prompts: ["id", "conversation_id", "title", "idempotency_key", "created_at", "updated_at"],
-  prompt_bodies: ["prompt_id", "body"],
-  messages: ["id", "conversation_id", "role", "idempotency_key", "created_at"],
-  message_bodies: ["message_id", "body"],
-  chunks: ["id", "prompt_id", "ordinal", "text"],
-  chunk_embeddings: ["chunk_id", "embedding"],
-};
+  add(piece: CorpusPiece): void {
+    const body = Buffer.from(piece.text);
+    const createdAt = this.#createdAt();
+    const isPrompt = this.#counts.rows % 5 < 3;
+    const id = isPrompt ? this.#addPrompt(piece, body, createdAt) : this.#addMessage(piece, body, createdAt);
+    this.#digests.push({ kind: isPrompt ? "prompt" : "message", id: uuidText(id), sha256: sha256(piece.text) });
+    this.#counts.rows += 1;
+    this.#counts.bytes += body.length;
+  }
 
-export interface TenantRows {
-  readonly tables: Readonly<Record<Table, readonly (readonly CopyValue[])[]>>;
-  readonly digests: readonly BodyDigest[];
-}
+  /** Rows since the last call, ready for COPY, per table in the order of `seedTables`. */
+  take(): [SeedTable, CopyEncoder][] {
+    const taken = this.#encoders;
+    this.#encoders = newEncoders();
+    return (Object.entries(taken) as [SeedTable, CopyEncoder][]).filter(([, encoder]) => encoder.rows > 0);
+  }
 
-/** Lays pieces of text out as a tenant's conversations, prompts and messages. Ids follow from tenant and position. */
-export function tenantRows(tenant: string, pieces: readonly string[]): TenantRows {
-  const tables: Record<Table, CopyValue[][]> = {
-    conversations: [],
-    prompts: [],
-    prompt_bodies: [],
-    messages: [],
-    message_bodies: [],
-    chunks: [],
-    chunk_embeddings: [],
-  };
-  const digests: BodyDigest[] = [];
-  const id = (kind: string, index: number): string => idOfKey(`seed ${kind}`, `${tenant} ${index}`);
-  let conversation: string | null = null;
-  let messages = 0;
-  pieces.forEach((body, index) => {
-    const at = new Date(FIRST_RECORD_MS + index * MS_BETWEEN_RECORDS).toISOString();
-    const key = `${SEED_KEY_PREFIX}${index}`;
-    if (index % 10 >= PROMPTS_OF_TEN) {
-      if (messages % MESSAGES_PER_CONVERSATION === 0 || conversation === null) {
-        conversation = id("conversation", index);
-        tables.conversations.push([conversation, titleOf(body), at]);
-      }
-      const message = id("message", index);
-      tables.messages.push([message, conversation, messages % 2 === 0 ? "user" : "assistant", key, at]);
-      tables.message_bodies.push([message, body]);
-      digests.push({ kind: "message", id: message, sha256: sha256(body) });
-      messages += 1;
-      return;
+  /** Counts so far, see `SeedCounts`. */
+  counts(): SeedCounts {
+    return { ...this.#counts, digest: digestOf(this.#digests) };
+  }
+
+  #addPrompt(piece: CorpusPiece, body: Buffer, createdAt: Buffer): Buffer {
+    const index = this.#counts.prompts;
+    const id = seedId(this.#tenant, "prompt", index);
+    // A third of the prompts was written within the conversation under way.
+    const conversation = index % 3 === 0 ? (this.#conversation ?? null) : null;
+    this.#encoders.prompts.add([id, conversation, Buffer.from(piece.title), createdAt, createdAt]);
+    this.#encoders.prompt_bodies.add([id, body]);
+    if (index % promptsPerIndexed === 0) this.#addChunks(id, piece.text);
+    this.#counts.prompts += 1;
+    return id;
+  }
+
+  #addChunks(prompt: Buffer, text: string): void {
+    for (const [ordinal, chunk] of chunksOf(text).entries()) {
+      const id = seedId(this.#tenant, "chunk", this.#counts.chunks);
+      this.#encoders.chunks.add([id, prompt, int32(ordinal), Buffer.from(chunk)]);
+      this.#encoders.chunk_embeddings.add([id, vector(embed(chunk))]);
+      this.#counts.chunks += 1;
     }
-    const prompt = id("prompt", index);
-    tables.prompts.push([prompt, index % 3 === 0 ? conversation : null, titleOf(body), key, at, at]);
-    tables.prompt_bodies.push([prompt, body]);
-    digests.push({ kind: "prompt", id: prompt, sha256: sha256(body) });
-    if (tables.prompts.length % PROMPTS_PER_INDEXED !== 1) return;
-    chunksOf(body).forEach((text, ordinal) => {
-      const chunk = id("chunk", index * 10 + ordinal);
-      tables.chunks.push([chunk, prompt, ordinal, text]);
-      tables.chunk_embeddings.push([chunk, vectorLiteral(embed(text))]);
-    });
-  });
-  return { tables, digests };
+  }
+
+  #addMessage(piece: CorpusPiece, body: Buffer, createdAt: Buffer): Buffer {
+    if (this.#conversation === undefined || this.#messagesLeft === 0) {
+      this.#conversation = seedId(this.#tenant, "conversation", this.#conversations);
+      // Two to twelve messages, an even number, so that a user is always answered.
+      this.#messagesLeft = 2 + 2 * (seedNumber(this.#tenant, "conversation", this.#conversations) % 6);
+      this.#encoders.conversations.add([this.#conversation, Buffer.from(piece.title), createdAt]);
+      this.#conversations += 1;
+    }
+    const id = seedId(this.#tenant, "message", this.#counts.messages);
+    const role = this.#messagesLeft % 2 === 0 ? "user" : "assistant";
+    this.#encoders.messages.add([id, this.#conversation, Buffer.from(role), createdAt]);
+    this.#encoders.message_bodies.add([id, body]);
+    this.#counts.messages += 1;
+    this.#messagesLeft -= 1;
+    return id;
+  }
+
+  /** Rows follow each other in time, at uneven distances. */
+  #createdAt(): Buffer {
+    const index = this.#counts.rows;
+    const within = index + seedNumber(this.#tenant, "marker", index) / 2 ** 32;
+    const ageMs = pastDays * dayMs * (1 - within / this.#rows);
+    return timestamp(Math.floor(this.#nowMs - ageMs));
+  }
 }
 
-/** First words of a text, as a client would propose them. */
-function titleOf(body: string): string {
-  const words = body.replace(/\s+/g, " ").trim();
-  return Array.from(words).slice(0, 80).join("") || "untitled";
+const newEncoders = () =>
+  Object.fromEntries(Object.keys(seedTables).map((table) => [table, new CopyEncoder()])) as Record<
+    SeedTable,
+    CopyEncoder
+  >;
+
+/** Binary `timestamptz`: microseconds. */
+function timestamp(atMs: number): Buffer {
+  const field = Buffer.alloc(8);
+  field.writeBigInt64BE(BigInt(atMs - postgresEpochMs) * 1000n);
+  return field;
+}
+
+function int32(value: number): Buffer {
+  const field = Buffer.alloc(4);
+  field.writeInt32BE(value);
+  return field;
+}
+
+/** Binary form of pgvector's `vector`: dimensions, a reserved zero, float32 each. */
+function vector(values: readonly number[]): Buffer {
+  const field = Buffer.alloc(4 + 4 * values.length);
+  field.writeInt16BE(values.length);
+  for (const [index, value] of values.entries()) field.writeFloatBE(value, 4 + 4 * index);
+  return field;
 }
