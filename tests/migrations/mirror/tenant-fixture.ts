@@ -119,6 +119,8 @@ export async function createTenant(
   });
   await admin.query("RESET ROLE");
   const sessions: pg.Client[] = [];
+  const pool = new pg.Pool({ connectionString: url, max: 2 });
+  pool.on("error", () => {});
   return {
     tenant,
     database,
@@ -149,7 +151,7 @@ export async function createTenant(
     },
     keyring: () =>
       new Keyring({
-        client: admin,
+        client: pool,
         tenant,
         transit: new Transit({
           address: resolveReference("env:MIR_VAULT_ADDR"),
@@ -159,6 +161,7 @@ export async function createTenant(
       }),
     async close() {
       await Promise.all(sessions.map((client) => client.end().catch(() => {})));
+      await pool.end();
       await admin.end();
       await dropDatabase(database);
     },
