@@ -7,11 +7,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { allFleets } from "../../local/gateway/fleets.ts";
 import { findGateway, startGateway, stopGateway } from "../../local/gateway/gateway.ts";
 import { findFreePort } from "../../local/servers/free-port.ts";
-import { ContractDatabases, testPostgresUrl } from "../workload/contract-database.ts";
+import { getPostgresUrl } from "../servers.ts";
+import { ContractDatabases } from "../workload/contract-database.ts";
 
 describe("the gateway", function () {
   this.timeout(120_000);
-  const databases = new ContractDatabases(testPostgresUrl());
+  const databases = new ContractDatabases();
   const servers: Server[] = [];
   let homeFolder: string;
   let gatewayUrl: string;
@@ -56,7 +57,7 @@ describe("the gateway", function () {
       gatewayPort,
       gatewayAdminPort,
       fleetBasePort,
-      postgresUrl: testPostgresUrl(),
+      postgresUrl: getPostgresUrl(),
       isTiedToParent: true,
       registryDatabase: new URL(databases.registryUrl()).pathname.slice(1),
       registryRole: "",

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
+import { getPostgresUrl } from "../servers.ts";
 import { databaseSuffix } from "./tenant-id.ts";
 
 /** Which release's side of the body tables exists, and who may use it. */
@@ -56,16 +57,10 @@ const REGISTRY = `
  * Tests move a tenant between releases by plain SQL here; the engine is not involved.
  */
 export class ContractDatabases {
-  readonly #adminUrl: string;
   readonly #run = `wl_${randomBytes(4).toString("hex")}`;
   readonly #password = randomBytes(12).toString("hex");
   readonly #databases: string[] = [];
   readonly #roles: string[] = [];
-
-  /** @param adminUrl URL of a superuser on a PostgreSQL with pgvector */
-  constructor(adminUrl: string) {
-    this.#adminUrl = adminUrl;
-  }
 
   /** URL template of a release's login. */
   databaseUrl(release: string): string {
@@ -158,11 +153,11 @@ export class ContractDatabases {
   }
 
   async #admin(statement: string): Promise<void> {
-    await this.sql(this.#adminUrl, statement);
+    await this.sql(getPostgresUrl(), statement);
   }
 
   #url(database: string, role?: string): string {
-    const url = new URL(this.#adminUrl);
+    const url = new URL(getPostgresUrl());
     url.pathname = `/${database}`;
     if (role !== undefined) {
       url.username = role;
@@ -170,11 +165,4 @@ export class ContractDatabases {
     }
     return url.href;
   }
-}
-
-/** URL of a server for tests. @throws Error naming the variable */
-export function testPostgresUrl(): string {
-  const url = process.env.RC_TEST_POSTGRES_URL ?? process.env.RC_POSTGRES_URL;
-  if (url === undefined) throw new Error("RC_TEST_POSTGRES_URL is not set: run `make test`, which starts the servers.");
-  return url;
 }

@@ -5,7 +5,7 @@ import pg from "pg";
 import { runAcceptance } from "./acceptance.ts";
 import { agentOrchestrator } from "./agent-orchestrator.ts";
 import { openClearBodies } from "./body-store-clear.ts";
-import { ContractDatabases, testPostgresUrl } from "./contract-database.ts";
+import { ContractDatabases } from "./contract-database.ts";
 import { knowledgeRag } from "./knowledge-rag.ts";
 import { observability } from "./observability.ts";
 import { platformApi } from "./platform-api.ts";
@@ -18,7 +18,7 @@ const TENANT = "acme-labs";
 
 describe("the services of release r1", function () {
   this.timeout(60_000);
-  const databases = new ContractDatabases(testPostgresUrl());
+  const databases = new ContractDatabases();
   const apps: FastifyInstance[] = [];
   let urls: { prompts: string; conversations: string; search: string };
 
