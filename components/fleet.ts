@@ -60,8 +60,10 @@ export class Fleet extends pulumi.ComponentResource {
         image: image.image,
         envs: this.environmentOf(service, port, args),
         networkMode: "host",
-        restart: "unless-stopped",
+        restart: "always",
         mustRun: true,
+        // Requests in flight are answered before the container ends.
+        destroyGraceSeconds: 15,
         memory: service.resources.memoryMib,
         labels: [
           { label: "release-coordinator.pin", value: args.target.pin },
@@ -77,7 +79,13 @@ export class Fleet extends pulumi.ComponentResource {
         wait: true,
         waitTimeout: service.probes.startSeconds + 30,
       },
-      { parent: this, provider: args.docker, dependsOn: [...before], deleteBeforeReplace: true },
+      {
+        parent: this,
+        provider: args.docker,
+        dependsOn: [...before],
+        deleteBeforeReplace: true,
+        replaceOnChanges: ["healthcheck"],
+      },
     );
     const tenant = `probe-${args.release.id}`;
     return new Smoke(

@@ -40,8 +40,10 @@ export class Keeper extends pulumi.ComponentResource {
           pulumi.interpolate`TRANSIT_MOUNT=${args.secrets.transitMount}`,
         ],
         networkMode: "host",
-        restart: "unless-stopped",
+        restart: "always",
         mustRun: true,
+        // Requests in flight are answered before the container ends.
+        destroyGraceSeconds: 15,
         memory: 256,
         healthcheck: {
           tests: ["CMD", "/node", "/service/health.mjs"],
@@ -53,7 +55,7 @@ export class Keeper extends pulumi.ComponentResource {
         wait: true,
         waitTimeout: 90,
       },
-      { parent: this, provider: args.docker, deleteBeforeReplace: true },
+      { parent: this, provider: args.docker, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
     );
     this.registerOutputs();
   }

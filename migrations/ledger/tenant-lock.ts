@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 /** Another run works on this tenant. */
@@ -9,11 +10,17 @@ export class TenantBusyError extends Error {
  * Takes the advisory lock that lets one run at a time work on a tenant. It belongs to the session: it is gone when the
  * session ends, whatever ended it. Advisory locks count per database, so one number serves every tenant.
  *
+ * @param patienceMs how long to try while another run, such as the keeper's, has it. @default 0
  * @throws {TenantBusyError} naming the holder
  */
-export async function lockTenant(client: pg.Client, tenant: string): Promise<void> {
-  const tried = await client.query<{ locked: boolean }>("SELECT pg_try_advisory_lock($1, $2) AS locked", lockNumbers);
-  if (tried.rows[0]?.locked === true) return;
+export async function lockTenant(client: pg.Client, tenant: string, patienceMs = 0): Promise<void> {
+  const until = performance.now() + patienceMs;
+  for (;;) {
+    const tried = await client.query<{ locked: boolean }>("SELECT pg_try_advisory_lock($1, $2) AS locked", lockNumbers);
+    if (tried.rows[0]?.locked === true) return;
+    if (performance.now() >= until) break;
+    await sleep(lockPollMs);
+  }
   const holders = await client.query<{ holder: string }>(
     `SELECT format('backend %s (%s)', activity.pid, coalesce(nullif(activity.application_name, ''), 'unnamed')) AS holder
      FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
@@ -31,6 +38,9 @@ export async function lockTenant(client: pg.Client, tenant: string): Promise<voi
 export async function unlockTenant(client: pg.Client): Promise<void> {
   await client.query("SELECT pg_advisory_unlock($1, $2)", lockNumbers);
 }
+
+/** Between two tries for a lock. */
+const lockPollMs = 100;
 
 /** "rc" and 1. */
 const lockNumbers = [0x7263, 1];

@@ -1,5 +1,5 @@
 import { runTenants } from "../mirror/pool.ts";
-import type { JobKind, TenantJob, TenantResult } from "../mirror/job.ts";
+import type { TenantJob, TenantResult } from "../mirror/job.ts";
 import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Registry } from "../registry/registry.ts";
 import { readTenantState } from "../tenant-state.ts";
@@ -11,7 +11,7 @@ import type { WaveMember } from "./wave-members.ts";
  * that a killed update has lost no news. One tenant's failure never stops another.
  */
 export async function runWave(
-  kind: JobKind,
+  kind: WaveInputs["kind"],
   inputs: WaveInputs,
   members: readonly WaveMember[],
   registries: ReadonlyMap<RegionTarget, Registry>,
@@ -58,7 +58,7 @@ export async function runWave(
 }
 
 /** @throws when tenants failed, naming each with its reason; the others have been moved */
-export function refuseFailures(kind: JobKind, inputs: WaveInputs, results: readonly TenantResult[]): void {
+export function refuseFailures(kind: WaveInputs["kind"], inputs: WaveInputs, results: readonly TenantResult[]): void {
   const failed = results.filter((result) => result.status === "failed");
   if (failed.length === 0) return;
   throw new Error(
@@ -69,7 +69,7 @@ export function refuseFailures(kind: JobKind, inputs: WaveInputs, results: reado
 }
 
 /** The outcome of a wave node: `epoch` changes when a tenant moved. */
-export function outcomeOf(kind: JobKind, inputs: WaveInputs, results: readonly TenantResult[]): NodeOutcome {
+export function outcomeOf(kind: WaveInputs["kind"], inputs: WaveInputs, results: readonly TenantResult[]): NodeOutcome {
   const partial = results.filter((result) => result.status === "partial").length;
   const rows = results.reduce((sum, result) => sum + result.copiedRows, 0);
   const locks = results.flatMap((result) => (result.lockMs === undefined ? [] : [result.lockMs]));
