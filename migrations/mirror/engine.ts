@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { CancelledError, takeOver, TakenOverError } from "../ledger/epoch.ts";
-import { ensureMirror, isMirrored, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
+import { ensureMirror, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
 import { readTotals } from "../ledger/range.ts";
 import { ensureLedger } from "../ledger/schema.ts";
 import { lockTenant } from "../ledger/tenant-lock.ts";
@@ -108,26 +108,8 @@ export function finalizeTenant(job: TenantJob): Promise<TenantResult> {
   });
 }
 
-/**
- * Between updates: drains what was captured and compares it again, for every mirror that has two sides, whichever of
- * them is authoritative. Moves nothing. A tenant that an update works on is `busy`: left alone. Idempotent; never throws.
- */
-export function keepTenant(job: TenantJob): Promise<TenantResult> {
-  const keep = async (run: Run, goals: Goals): Promise<undefined> => {
-    for (const goal of goals) {
-      if (!isMirrored(goal.position) || goal.isUnderWay) continue;
-      const shapes = await readShapes(run.sessions.control, goal.definition);
-      const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
-      await follow(run, [{ lanes, sealing: await openSealing(run, goal) }]);
-    }
-    return undefined;
-  };
-  return perform(job, keep, 0);
-}
-
-/** The wishes by name, as worker and pool call them. */
+/** The three wishes by name, as worker and pool call them. */
 export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob) => Promise<TenantResult>>> = {
-  keep: keepTenant,
   prepare: prepareTenant,
   cutover: cutoverTenant,
   finalize: finalizeTenant,
@@ -142,7 +124,6 @@ const keeperPatienceMs = 15_000;
 async function perform(
   job: TenantJob,
   work: (run: Run, goals: Goals) => Promise<number | undefined>,
-  patienceMs = keeperPatienceMs,
 ): Promise<TenantResult> {
   const startedAt = performance.now();
   const opened: { end(): Promise<void> }[] = [];
@@ -160,7 +141,7 @@ async function perform(
     const control = await open("control");
     await reached("plan");
     await ensureLedger(control);
-    await lockTenant(control, job.tenant, patienceMs);
+    await lockTenant(control, job.tenant, keeperPatienceMs);
     await reached("lock");
     const sessions = {
       control,

@@ -41,8 +41,8 @@ export interface TenantResult {
   readonly reason?: string;
 }
 
-/** The three wishes of a transition, and what the keeper does between updates. */
-export type JobKind = "prepare" | "cutover" | "finalize" | "keep";
+/** The three wishes of a transition. */
+export type JobKind = "prepare" | "cutover" | "finalize";
 
 /** Roles that a cutover has to fence or to let in. */
 export function releaseRoles(job: TenantJob): string[] {
