@@ -9,7 +9,7 @@ import { findGateway, startGateway, stopGateway } from "./gateway/gateway.ts";
 import { removeContainers } from "./servers/containers.ts";
 import { findDocker, startDocker, stopDocker } from "./servers/docker.ts";
 import { findPostgres, startPostgres, stopPostgres } from "./servers/postgres.ts";
-import { findSecretFile, randomSecret, writeSecretFile } from "./servers/secret-file.ts";
+import { writeSecretFile } from "./servers/secret-file.ts";
 import { findVault, startVault, stopVault } from "./servers/vault.ts";
 import { withLock } from "./toolchain/cache-lock.ts";
 import { installToolchain } from "./toolchain/install.ts";
@@ -21,6 +21,9 @@ export interface PlatformArgs {
   /** Gets one short line for everything that starts or stops. */
   readonly onProgress?: (text: string) => void;
 }
+
+/** Fits the salt in the tracked Pulumi.dev.yaml; public on purpose, see docs/adr/0003. */
+const devPassphrase = "local-development-only";
 
 /** One server of a platform as `status` sees it. */
 export interface ServerStatus {
@@ -156,7 +159,7 @@ export class Platform {
 
   async #ensurePassphrase(): Promise<string> {
     const file = join(this.homeFolder, "secrets", "pulumi-passphrase");
-    if ((await findSecretFile(file)) === undefined) await writeSecretFile(file, `${randomSecret()}\n`);
+    await writeSecretFile(file, `${devPassphrase}\n`);
     return file;
   }
 
