@@ -3,6 +3,7 @@ import { registerCheck } from "./check.ts";
 import { registerDiff } from "./diff.ts";
 import { registerFinalize } from "./finalize.ts";
 import { registerHistory } from "./history.ts";
+import { registerKeep } from "./keep.ts";
 import { registerLint } from "./lint.ts";
 import { registerMaintenance } from "./maintenance.ts";
 import { registerPromote } from "./promote.ts";
@@ -23,6 +24,7 @@ const registrations = [
   registerFinalize,
   registerVerify,
   registerHistory,
+  registerKeep,
   registerTenant,
   registerMaintenance,
   registerLint,

@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { TenantOverview } from "../migrations/registry/projection.ts";
+import type { Registry } from "../migrations/registry/registry.ts";
+import { readTenantState } from "../migrations/tenant-state.ts";
+import type { Transit } from "../migrations/vault/transit.ts";
+import type { RegionTarget } from "../migrations/wave-inputs.ts";
+import { keepTenant } from "./keep-tenant.ts";
+import type { KeepResult } from "./keep-tenant.ts";
+
+export interface KeeperSettings {
+  readonly environment: string;
+  readonly region: RegionTarget;
+  readonly registry: Registry;
+  readonly transit: Transit;
+  readonly log: (line: string) => void;
+  /** Pause between two rounds, milliseconds: changes wait about this long at most. @default 5000 */
+  readonly intervalMs?: number;
+  /** Tenants drained at the same time. @default 2 */
+  readonly concurrency?: number;
+}
+
+/** How the keeper is; what /healthz tells. */
+export interface KeeperHealth {
+  readonly startedAt: Date;
+  /** End of the last round that reached the registry. */
+  readonly heartbeatAt: Date | undefined;
+  readonly rounds: number;
+  /** Tenants followed in the last round. */
+  readonly tenants: number;
+  /** Changes that still waited after the last round. */
+  readonly waiting: number;
+  readonly roundSeconds: number;
+  /** Faults of the last round, by tenant; `registry` for the registry itself. */
+  readonly faults: Readonly<Record<string, string>>;
+}
+
+/** A round may take this long before the keeper counts as ill, milliseconds. */
+export const heartbeatLimitMs = 60_000;
+/** One tenant's turn; what is left waits for the next round. */
+const turnMs = 20_000;
+
+/**
+ * The keeper of one region: drains captured changes of every tenant with two complete sides and refreshes the registry's
+ * projection, round after round. Stopped it makes things slower, never wrong: positions never change here.
+ */
+export class Keeper {
+  readonly #settings: KeeperSettings;
+  #health: KeeperHealth = {
+    startedAt: new Date(),
+    heartbeatAt: undefined,
+    rounds: 0,
+    tenants: 0,
+    waiting: 0,
+    roundSeconds: 0,
+    faults: {},
+  };
+
+  constructor(settings: KeeperSettings) {
+    this.#settings = settings;
+  }
+
+  get health(): KeeperHealth {
+    return this.#health;
+  }
+
+  /** False when no round has ended for a minute. */
+  isHealthy(now = new Date()): boolean {
+    const last = this.#health.heartbeatAt ?? this.#health.startedAt;
+    return now.getTime() - last.getTime() < heartbeatLimitMs;
+  }
+
+  /** Runs until the signal; then ends with the batch under way, well within 5 s. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.round(signal);
+      await sleep(this.#settings.intervalMs ?? 5000, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** One look at every tenant that is mirrored. Never throws: faults are told by `health`. */
+  async round(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const start = performance.now();
+    const faults: Record<string, string> = {};
+    let heartbeatAt = this.#health.heartbeatAt;
+    let waiting = 0;
+    let followed: TenantOverview[] = [];
+    try {
+      const tenants = await this.#settings.registry.projection.overview(this.#settings.region.name);
+      followed = tenants.filter(({ states }) =>
+        states.some(({ position }) => position === "mirroring" || position === "switched"),
+      );
+      const queue = [...followed];
+      const lane = async () => {
+        for (let tenant = queue.shift(); tenant !== undefined && !signal.aborted; tenant = queue.shift()) {
+          try {
+            waiting += (await this.#keep(tenant, signal)).waitingAfter;
+          } catch (error) {
+            faults[tenant.id] = error instanceof Error ? error.message : String(error);
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: this.#settings.concurrency ?? 2 }, lane));
+      heartbeatAt = new Date();
+    } catch (error) {
+      faults["registry"] = error instanceof Error ? error.message : String(error);
+    }
+    this.#tellNewFaults(faults);
+    const roundSeconds = (performance.now() - start) / 1000;
+    this.#health = {
+      startedAt: this.#health.startedAt,
+      heartbeatAt,
+      rounds: this.#health.rounds + 1,
+      tenants: followed.length,
+      waiting,
+      roundSeconds,
+      faults,
+    };
+  }
+
+  async #keep(tenant: TenantOverview, signal: AbortSignal): Promise<KeepResult> {
+    const { environment, region, transit, registry, log } = this.#settings;
+    const until = Date.now() + turnMs;
+    const result = await keepTenant({
+      environment,
+      tenant: tenant.id,
+      database: tenant.database,
+      region,
+      transit,
+      get deadlineMs() {
+        return signal.aborted ? 0 : until;
+      },
+    });
+    // Also when nothing was drained: `as of` is the keeper's heartbeat in the projection.
+    await registry.projection.record(await readTenantState(tenant, region));
+    if (result.status === "drained")
+      log(`${tenant.id}: ${result.waitingBefore} changes drained and compared, ${result.waitingAfter} wait`);
+    return result;
+  }
+
+  /** A fault that lasts is told once, not every five seconds. */
+  #tellNewFaults(faults: Readonly<Record<string, string>>): void {
+    for (const [tenant, fault] of Object.entries(faults)) {
+      if (this.#health.faults[tenant] !== fault) this.#settings.log(`${tenant}: ${fault}`);
+    }
+  }
+}
