@@ -48,6 +48,9 @@ async function followOneConnection(args: RouteSyncArgs, pollMs: number, signal: 
   });
   let wake: () => void = () => undefined;
   let failure: Error | undefined;
+  const failIfBroken = (): void => {
+    if (failure !== undefined) throw failure;
+  };
   let isDue = false;
   const notice = (): void => {
     isDue = true;
@@ -68,7 +71,7 @@ async function followOneConnection(args: RouteSyncArgs, pollMs: number, signal: 
       const tenants = await readTenantRoutes(client);
       const isChanged = await replaceConfiguration(args.routesFile, renderRoutes(tenants, args.releases));
       if (isChanged) args.onEvent?.(`routes of ${tenants.length} tenants`);
-      if (failure !== undefined) throw failure;
+      failIfBroken();
       if (isDue) continue;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, pollMs);
@@ -77,7 +80,7 @@ async function followOneConnection(args: RouteSyncArgs, pollMs: number, signal: 
           resolve();
         };
       });
-      if (failure !== undefined) throw failure;
+      failIfBroken();
     }
   } finally {
     signal.removeEventListener("abort", notice);

@@ -11,7 +11,7 @@ export interface TenantRoute {
 
 /** Reads all routes with one query, in the order of tenant ids. */
 export async function readTenantRoutes(client: Client): Promise<TenantRoute[]> {
-  const { rows } = await client.query(
+  const { rows } = await client.query<{ id: string; status: string; release: string | null }>(
     `SELECT t.id, t.status, r.release FROM registry.tenant t LEFT JOIN registry.route r ON r.tenant = t.id ORDER BY t.id`,
   );
   return rows.map((row) => ({ tenant: row.id, release: row.release ?? undefined, status: row.status }));

@@ -17,7 +17,7 @@ export class DockerClient {
       if (/no such image/i.test(stderr)) return undefined;
       throw new Error(`docker cannot look for ${name}: ${stderr}; is the daemon up? make up`);
     }
-    const [image] = JSON.parse(stdout);
+    const [image] = JSON.parse(stdout) as [{ Id: string; Config: { Labels: Record<string, string> | null } }];
     return { id: image.Id, labels: image.Config.Labels ?? {} };
   }
 

@@ -10,6 +10,14 @@ import { findFreePort } from "../../local/servers/free-port.ts";
 import { getPostgresUrl } from "../servers.ts";
 import { ContractDatabases } from "../workload/contract-database.ts";
 
+/** What a fleet of this test answers, or the gateway instead of it. */
+interface FleetAnswer {
+  readonly release: string;
+  readonly port: number;
+  readonly url: string;
+  readonly error: string;
+}
+
 describe("the gateway", function () {
   this.timeout(120_000);
   const databases = new ContractDatabases();
@@ -26,15 +34,15 @@ describe("the gateway", function () {
     servers.push(server);
     await new Promise<void>((resolve) => void server.listen(port, "127.0.0.1", resolve));
   };
-  const ask = async (path: string): Promise<{ status: number; json: any; headers: Headers }> => {
+  const ask = async (path: string): Promise<{ status: number; json: FleetAnswer; headers: Headers }> => {
     const answer = await fetch(`${gatewayUrl}${path}`, { signal: AbortSignal.timeout(15_000) });
     const text = await answer.text();
     const isJson = answer.headers.get("content-type") === "application/json";
-    return { status: answer.status, json: isJson ? JSON.parse(text) : text, headers: answer.headers };
+    return { status: answer.status, json: (isJson ? JSON.parse(text) : {}) as FleetAnswer, headers: answer.headers };
   };
   const eventually = async (
     path: string,
-    isWanted: (answer: { status: number; json: any }) => boolean,
+    isWanted: (answer: { status: number; json: FleetAnswer }) => boolean,
   ): Promise<void> => {
     for (;;) {
       if (isWanted(await ask(path))) return;
@@ -90,7 +98,7 @@ describe("the gateway", function () {
     );
     assert.deepEqual(new Set(answers.map((answer) => answer.release)), new Set(["r1"]));
     assert.equal(new Set(answers.map((answer) => answer.port)).size, 3);
-    assert.equal(answers[1].url, "/tenants/acme/conversations?limit=2");
+    assert.equal(answers[1]?.url, "/tenants/acme/conversations?limit=2");
     assert.equal((await ask("/tenants/acme-labs/search?q=a")).json.release, "r2");
   });
 

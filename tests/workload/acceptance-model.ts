@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { SeededRandom } from "./seeded-random.ts";
-import type { Reply, ServiceClient } from "./service-client.ts";
+import type { Answer, AnswerItem, Reply, ServiceClient } from "./service-client.ts";
 
 const ALPHABET = Array.from(
   "abcdefghij klmnop\nqrstuvwxyz äöüßéñçøå 日本語中文한국어 русский עברית ١٢٣ 🚀👩‍👩‍👧 {}()<>\"'\\",
@@ -16,7 +16,7 @@ export async function runAgainstModel(client: ServiceClient, random: SeededRando
   const prompts = new Map<string, { title: string; body: string; key: string }>();
   const gone: string[] = [];
   const messages: string[] = [];
-  const conversation = (await client.createConversation(randomUUID(), "model")).json.id as string;
+  const conversation = (await client.createConversation(randomUUID(), "model")).json.id;
   const others = new Set(await client.allPromptIds());
 
   for (let step = 0; step < operations; step++) {
@@ -31,7 +31,7 @@ export async function runAgainstModel(client: ServiceClient, random: SeededRando
       list: 5,
     });
     const ids = [...prompts.keys()];
-    const expectReply = (reply: Reply, status: number): any => {
+    const expectReply = (reply: Reply, status: number): Answer => {
       assert.equal(reply.status, status, `step ${step} ${operation}: ${reply.request} answered ${reply.status}`);
       return reply.json;
     };
@@ -83,7 +83,7 @@ async function allMessages(client: ServiceClient, conversation: string): Promise
   const bodies: string[] = [];
   for (let after: string | undefined; ;) {
     const { json } = await client.listMessages(conversation, after, 7);
-    bodies.push(...json.items.map((item: { body: string }) => item.body));
+    bodies.push(...json.items.map((item: AnswerItem) => item.body));
     if (json.next === null) return bodies;
     after = json.next;
   }

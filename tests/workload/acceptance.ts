@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { type Reply, ServiceClient } from "./service-client.ts";
+import { type Answer, type Reply, ServiceClient } from "./service-client.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { runAgainstModel } from "./acceptance-model.ts";
 
@@ -61,7 +61,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const ids = new Set(answers.map((answer) => answer.json.id));
     assert.equal(ids.size, 1, "three requests with one key made several records");
     assert.equal(answers.filter((answer) => answer.status === 201).length, 1);
-    expectStatus(await client.deletePrompt([...ids][0]), 204);
+    expectStatus(await client.deletePrompt([...ids][0] as string), 204);
   },
   "PUT replaces the whole prompt": async (client) => {
     const made = expectStatus(await client.createPrompt(randomUUID(), { title: "before", body: "before" }), 201);
@@ -124,7 +124,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     }
     const listed = expectStatus(await client.listMessages(conversation.id), 200).items;
     assert.deepEqual(
-      listed.map((message: { body: string }) => message.body),
+      listed.map((message) => message.body),
       TEXTS,
     );
   },
@@ -133,15 +133,15 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const made = expectStatus(await client.createPrompt(randomUUID(), { title: "search", body: words }), 201);
     const found = expectStatus(await client.search(words), 200).items;
     assert.equal(found[0]?.promptId, made.id);
-    assert.ok(found[0].score > 0.99, `score of the same text is ${found[0].score}`);
+    assert.ok((found[0]?.score ?? 0) > 0.99, `score of the same text is ${found[0]?.score}`);
     expectStatus(await client.putPrompt(made.id, { title: "search", body: "other words entirely" }), 200);
     expectStatus(await client.deletePrompt(made.id), 204);
     const left = expectStatus(await client.search(words), 200).items;
-    assert.ok(!left.some((item: { promptId: string }) => item.promptId === made.id), "a deleted prompt is found");
+    assert.ok(!left.some((item) => item.promptId === made.id), "a deleted prompt is found");
   },
 };
 
-function expectStatus(reply: Reply, status: number): any {
+function expectStatus(reply: Reply, status: number): Answer {
   assert.equal(
     reply.status,
     status,

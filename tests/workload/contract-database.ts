@@ -131,11 +131,15 @@ export class ContractDatabases {
   }
 
   /** Runs one statement, or several without parameters, as the superuser. */
-  async sql(url: string, statement: string, values?: readonly unknown[]): Promise<any[]> {
+  async sql<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    url: string,
+    statement: string,
+    values?: readonly unknown[],
+  ): Promise<Row[]> {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     try {
-      return (await client.query(statement, values as unknown[] | undefined)).rows;
+      return (await client.query<Row>(statement, values as unknown[] | undefined)).rows;
     } finally {
       await client.end();
     }

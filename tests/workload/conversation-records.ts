@@ -21,6 +21,21 @@ export interface Message extends MessageInput {
   readonly createdAt: string;
 }
 
+/** A row of `conversations` as the driver reads it. */
+interface ConversationRow {
+  readonly id: string;
+  readonly title: string;
+  readonly created_at: Date;
+}
+
+/** A row of `messages` as the driver reads it. */
+interface MessageRow {
+  readonly id: string;
+  readonly conversation_id: string;
+  readonly role: string;
+  readonly created_at: Date;
+}
+
 const COLUMNS = "m.id, m.conversation_id, m.role, m.created_at, b.body";
 
 /** Conversations of tenants and their messages. */
@@ -130,11 +145,11 @@ export class ConversationRecords {
   }
 }
 
-function conversation(row: Record<string, any>): Conversation {
+function conversation(row: ConversationRow): Conversation {
   return { id: row.id, title: row.title, createdAt: row.created_at.toISOString() };
 }
 
-function message(row: Record<string, any>, body: string): Message {
+function message(row: MessageRow, body: string): Message {
   return {
     id: row.id,
     conversationId: row.conversation_id,

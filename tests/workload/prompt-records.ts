@@ -24,6 +24,15 @@ export interface Prompt extends PromptSummary {
   readonly body: string;
 }
 
+/** A row of `prompts` as the driver reads it. */
+interface PromptRow {
+  readonly id: string;
+  readonly conversation_id: string | null;
+  readonly title: string;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+}
+
 const COLUMNS = "p.id, p.conversation_id, p.title, p.created_at, p.updated_at";
 
 /** Prompts of tenants. Every change touches the body table before it touches the parent: the fence stands on bodies. */
@@ -138,7 +147,7 @@ async function indexChunks(client: pg.PoolClient, promptId: string, body: string
   );
 }
 
-function summary(row: Record<string, any>): PromptSummary {
+function summary(row: PromptRow): PromptSummary {
   return {
     id: row.id,
     conversationId: row.conversation_id,

@@ -37,7 +37,7 @@ describe("the services of release r2", function () {
   let credentials: { roleId: string; secretId: string };
   let urls: { prompts: string; conversations: string; search: string };
 
-  const askVault = async (method: string, path: string, body?: object): Promise<any> => {
+  const askVault = async (method: string, path: string, body?: object): Promise<{ data: Record<string, string> }> => {
     const { address, token } = getVault();
     const answer = await fetch(`${address}/v1/${path}`, {
       method,
@@ -45,7 +45,7 @@ describe("the services of release r2", function () {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await answer.text();
-    return text === "" ? {} : JSON.parse(text);
+    return (text === "" ? { data: {} } : JSON.parse(text)) as { data: Record<string, string> };
   };
   const listen = async (service: string, routes: AddRoutes): Promise<string> => {
     const settings = {
@@ -77,7 +77,7 @@ describe("the services of release r2", function () {
     await askVault("POST", `auth/approle/role/${mount}`, { token_policies: [mount] });
     const { data: role } = await askVault("GET", `auth/approle/role/${mount}/role-id`);
     const { data: secret } = await askVault("POST", `auth/approle/role/${mount}/secret-id`);
-    credentials = { roleId: role.role_id, secretId: secret.secret_id };
+    credentials = { roleId: role.role_id as string, secretId: secret.secret_id as string };
     transit = new Transit({ ...getVault(), mount });
     await new Keyring({ client: admin, transit, tenant }).ensure("prompt");
     urls = {

@@ -1,9 +1,32 @@
+/** Item of a list; which fields it has depends on the list. */
+export interface AnswerItem {
+  readonly id: string;
+  readonly body: string;
+  readonly promptId: string;
+  readonly score: number;
+}
+
+/** Every field that an answer of the contract can have; which of them are there depends on the request. */
+export interface Answer {
+  readonly id: string;
+  readonly title: string;
+  readonly body: string;
+  readonly items: readonly AnswerItem[];
+  readonly next: string | null;
+  readonly error: string;
+  readonly message: string;
+  readonly tenant: string;
+  readonly release: string;
+  readonly since: string;
+}
+
 /** One answer of a service. */
 export interface Reply {
   readonly request: string;
   readonly status: number;
   readonly headers: Headers;
-  /** Parsed body; undefined when there is none or it is no JSON. */
+  /** Parsed body, an {@link Answer}; an object without fields when there is none or it is no JSON. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each caller knows which fields its request yields
   readonly json: any;
 }
 
@@ -63,7 +86,7 @@ export class ServiceClient {
     for (;;) {
       const reply = await this.listPrompts(ids.at(-1), pageSize);
       if (reply.status !== 200) throw new Error(`${reply.request} answered ${reply.status}`);
-      ids.push(...reply.json.items.map((item: { id: string }) => item.id));
+      ids.push(...reply.json.items.map((item: AnswerItem) => item.id));
       if (reply.json.next === null) return ids;
     }
   }
@@ -83,6 +106,11 @@ export class ServiceClient {
     const text = await answer.text();
     const isJson = answer.headers.get("content-type")?.startsWith("application/json") === true;
     const request = `${method} ${resource}${path.slice(0, 80)}`;
-    return { request, status: answer.status, headers: answer.headers, json: isJson ? JSON.parse(text) : undefined };
+    return {
+      request,
+      status: answer.status,
+      headers: answer.headers,
+      json: (isJson ? JSON.parse(text) : {}) as Answer,
+    };
   }
 }
