@@ -89,8 +89,8 @@ export class OracleFixture {
   }
 
   /** Runs statements in a tenant's database as the superuser; rows of the last one. */
-  async sql(tenant: string, ...statements: string[]): Promise<any[]> {
-    return (await this.#onboarding.query(tenant, statements)) as any[];
+  async sql<Row = unknown>(tenant: string, ...statements: string[]): Promise<Row[]> {
+    return (await this.#onboarding.query(tenant, statements)) as Row[];
   }
 
   /** Takes a tenant from its release as a cutover does; the gateway goes on sending to the old one. */

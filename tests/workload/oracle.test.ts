@@ -75,12 +75,12 @@ describe("the oracle", function () {
     assert.deepEqual(found(result), nothing);
     const creates = readTrafficLog(logFile).entries.filter(({ op }) => op.endsWith("-create"));
     assert.equal(result.checked, creates.length);
-    const [rows] = await fixture.sql(
+    const [rows] = await fixture.sql<{ n: string }>(
       sealed,
       "SELECT (SELECT count(*) FROM prompt_bodies_sealed) + (SELECT count(*) FROM message_bodies_sealed) AS n",
     );
-    assert.ok(Number(rows.n) > 0);
-    assert.equal(result.opened, Number(rows.n));
+    assert.ok(Number(rows?.n) > 0);
+    assert.equal(result.opened, Number(rows?.n));
     for (const tenant of [clear, sealed]) {
       for (const isPresent of [true, false]) assert.ok(certain(tenant, isPresent).length > 0, "the run is too short");
     }
@@ -119,9 +119,9 @@ describe("the oracle", function () {
 
     const prompt = { title: "t", body: "the first" };
     const url = `${fixture.gateway}/tenants/${sealed}/prompts`;
-    const send = async (address: string, method: string, body: object): Promise<any> => {
+    const send = async (address: string, method: string, body: object): Promise<{ id: string }> => {
       const headers = { "content-type": "application/json", "idempotency-key": "traffic-1x00-1" };
-      return await (await fetch(address, { method, headers, body: JSON.stringify(body) })).json();
+      return (await (await fetch(address, { method, headers, body: JSON.stringify(body) })).json()) as { id: string };
     };
     const { id: sealedId } = await send(url, "POST", prompt);
     await fixture.sql(
@@ -173,7 +173,7 @@ describe("the oracle", function () {
     );
     assert.deepEqual(twice, { ...nothing, surplus: [copy] });
 
-    const body = `leaked (${(await fixture.sql(clear, `SELECT substring(body FROM 'rc-traffic-[0-9a-z-]+') AS marker FROM prompt_bodies WHERE prompt_id = '${id}'`))[0].marker})`;
+    const body = `leaked (${(await fixture.sql<{ marker: string }>(clear, `SELECT substring(body FROM 'rc-traffic-[0-9a-z-]+') AS marker FROM prompt_bodies WHERE prompt_id = '${id}'`))[0]?.marker})`;
     const answer = await fetch(`${fixture.gateway}/tenants/${sealed}/prompts`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -241,7 +241,7 @@ describe("the oracle", function () {
 
   it("digests a tenant as the seed does, and sees one changed byte, on either side", async () => {
     const before = await tenantDigests({ ...fixture.access, tenants: [clear, sealed] });
-    const rows = await fixture.sql(
+    const rows = await fixture.sql<{ kind: "prompt" | "message"; id: string; body: string }>(
       clear,
       "SELECT 'prompt' AS kind, prompt_id AS id, body FROM prompt_bodies UNION ALL SELECT 'message', message_id, body FROM message_bodies",
     );

@@ -61,7 +61,7 @@ export class TrafficWorker {
     const intent = this.#intent(seq, tenant, "prompt-create", { idempotencyKey: key, sha256: sha256(body) });
     const outcome = await this.#write(intent, (client) => client.createPrompt(key, { title: `traffic ${seq}`, body }));
     if (outcome.result === "ok") {
-      own.add({ id: outcome.reply?.json.id, isDeletable: outcome.unknownRetries === 0 });
+      own.add({ id: outcome.reply?.json.id as string, isDeletable: outcome.unknownRetries === 0 });
     }
   }
 
@@ -107,7 +107,7 @@ export class TrafficWorker {
     const title = `Conversation ${markerOf(this.#args.run, seq)}`;
     const intent = this.#intent(seq, tenant, "conversation-create", { idempotencyKey: key, sha256: sha256(title) });
     const outcome = await this.#write(intent, (client) => client.createConversation(key, title));
-    if (outcome.result === "ok") own.conversation = { id: outcome.reply?.json.id, messages: 0 };
+    if (outcome.result === "ok") own.conversation = { id: outcome.reply?.json.id as string, messages: 0 };
   }
 
   async #say(tenant: string, own: Belongings, conversation: OwnedConversation): Promise<void> {
@@ -130,7 +130,7 @@ export class TrafficWorker {
       intent,
       (client) => client.listMessages(id, undefined, 200),
       (reply) => {
-        const items = (reply.json?.items ?? []) as { id: string; body: string }[];
+        const items = (reply.json?.items ?? []) as unknown as { id: string; body: string }[];
         return pageDigest(items.map((item) => ({ id: item.id, sha256: sha256(item.body) })));
       },
     );
