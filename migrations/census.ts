@@ -55,16 +55,29 @@ export async function countWave(inputs: WaveInputs): Promise<WaveCensus> {
       const rates = measured.flatMap((state) => (state.mirror === mirror ? [state.rateRowsPerS as number] : []));
       return rates.length === 0 ? undefined : rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
     };
-    const limit = pLimit(visitsAtOnce);
-    const visits = await Promise.all(members.map((member) => limit(() => visit(inputs, member, rateOf))));
-    return {
-      tenants: members.length,
-      moving: members.filter(({ tenant }) => tenant.pin !== inputs.release.pin).length,
-      dirty: visits.reduce((sum, one) => sum + one.dirty, 0),
-      mirrors: visits.flatMap((one) => one.mirrors),
-      obstacles: visits.flatMap((one) => one.obstacles),
-    };
+    return countMembers(inputs, members, rateOf);
   });
+}
+
+/**
+ * `countWave` for members that are known already.
+ *
+ * @param rateOf rows per second measured on earlier tenants, by mirror; undefined = none was measured
+ */
+export async function countMembers(
+  inputs: WaveInputs,
+  members: readonly WaveMember[],
+  rateOf: (mirror: string) => number | undefined,
+): Promise<WaveCensus> {
+  const limit = pLimit(visitsAtOnce);
+  const visits = await Promise.all(members.map((member) => limit(() => visit(inputs, member, rateOf))));
+  return {
+    tenants: members.length,
+    moving: members.filter(({ tenant }) => tenant.pin !== inputs.release.pin).length,
+    dirty: visits.reduce((total, one) => total + one.dirty, 0),
+    mirrors: visits.flatMap((one) => one.mirrors),
+    obstacles: visits.flatMap((one) => one.obstacles),
+  };
 }
 
 /** The census as lines for the preview of a wave's node. */

@@ -16,7 +16,7 @@ import { reached } from "./fault-point.ts";
 import { countWaiting, cutoverKeyLimit, follow, type MirrorLanes } from "./follow.ts";
 import { releaseRoles } from "./job.ts";
 import { describeHolders, sendAutovacuumAway } from "./lock-holders.ts";
-import type { MirrorGoal } from "./plan.ts";
+import { allDefinitions, type MirrorGoal } from "./plan.ts";
 import type { Run } from "./run.ts";
 import type { PayloadCodec, Sealing } from "./sealing.ts";
 
@@ -53,13 +53,12 @@ export async function cutover(
   run: Run,
   moving: readonly MovingMirror[],
   positions: Readonly<Record<string, Position>>,
-  goals: readonly MirrorGoal[],
 ): Promise<number> {
   const grants = await planGrants(run.sessions.control, {
     release: run.job.release,
     allReleaseRoles: releaseRoles(run.job),
     positions,
-    mirrors: goals.map((goal) => goal.definition),
+    mirrors: allDefinitions(run.job),
   });
   const tables = moving.flatMap(({ lanes }) => lanes.flatMap((lane) => [lane.from.quoted, lane.to.quoted])).sort();
   const holders = new Set<string>();

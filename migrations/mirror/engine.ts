@@ -85,7 +85,7 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
         stands(goal.position, goal.goal) ? goal.position : goal.goal === "sink" ? "switched" : "mirroring",
       ]),
     ) as Record<string, Position>;
-    const lockMs = await cutover(run, mirrors, positions, goals);
+    const lockMs = await cutover(run, mirrors, positions);
     for (const { goal, shapes } of mirrors) await clearStaleCapture(run, goal.definition.name, shapes);
     return lockMs;
   });

@@ -10,14 +10,11 @@ export interface SideSize {
   readonly rows: number;
   /** Payload bytes. */
   readonly bytes: number;
-  /** Rows in the largest of its tables. */
-  readonly tables: Readonly<Record<string, number>>;
 }
 
 /** Counts the rows of a side exactly, and their payload bytes from the headers. Reads only. */
 export async function measureSide(client: pg.Client, definition: MirrorDefinition, side: Side): Promise<SideSize> {
   let [rows, bytes] = [0, 0];
-  const tables: Record<string, number> = {};
   for (const pair of definition.pairs) {
     const table = side === "source" ? pair.source : pair.sink;
     const quoted = quoteTable("public", table);
@@ -27,11 +24,10 @@ export async function measureSide(client: pg.Client, definition: MirrorDefinitio
       `SELECT count(*) AS rows, coalesce(sum(octet_length(${quoteName(pair.payload)})), 0) AS bytes FROM ${quoted}`,
     );
     const counts = { rows: Number(counted.rows[0]?.rows), bytes: Number(counted.rows[0]?.bytes) };
-    tables[table] = counts.rows;
     rows += counts.rows;
     bytes += counts.bytes;
   }
-  return { rows, bytes, tables };
+  return { rows, bytes };
 }
 
 /** Rows read and sealed to guess a rate. */

@@ -1,5 +1,5 @@
 import { authorityOf, type MirrorState, type Position, type Side } from "../ledger/position.ts";
-import { findMirror, getMirror } from "../mirrors.ts";
+import { allMirrors, findMirror, getMirror } from "../mirrors.ts";
 import type { MirrorDefinition } from "./definition.ts";
 import type { TenantJob } from "./job.ts";
 
@@ -47,6 +47,12 @@ export function ending(goal: MirrorGoal): "retire" | "remove" | "nothing" {
   if (goal.position === "switched" || (goal.position === "retired" && goal.isUnderWay)) return "retire";
   if (goal.position === "mirroring" || (goal.position === "off" && goal.isUnderWay)) return "remove";
   return "nothing";
+}
+
+/** Every mirror there is: also of one that a tenant has never begun, services must not use the inactive side. */
+export function allDefinitions(job: Pick<TenantJob, "definitions">): MirrorDefinition[] {
+  const own = job.definitions ?? [];
+  return [...own, ...allMirrors().filter((mirror) => !own.some(({ name }) => name === mirror.name))];
 }
 
 /** @throws {Error} the name is neither in the job nor built in */

@@ -135,8 +135,8 @@ function shapeFaults(facts: Facts, pair: MirrorPair, payloadType: "text" | "byte
     }
   }
   const extra = facts.columns
-    .map((column) => column.name)
-    .filter((name) => !keys.includes(name) && name !== pair.payload);
+    .filter(({ name, generated }) => !generated && !keys.includes(name) && name !== pair.payload)
+    .map((column) => column.name);
   if (payload === undefined) faults.push([`has no column ${pair.payload}`, "correct the mirror's definition"]);
   else if (extra.length > 0) {
     faults.push([

@@ -9,14 +9,14 @@ export interface WorkerOrder {
 
 /**
  * Entry of a child process that does one job for one tenant and ends. A process of its own, so that a tenant that
- * exhausts memory or crashes takes nobody with it; without its parent it has nobody to report to, but the ledger has
- * everything, so it finishes its work.
+ * exhausts memory or crashes takes nobody with it. Without its parent it ends at once: whoever stopped the update wants
+ * the tenant's lock, and the ledger has everything.
  */
 function main(): void {
+  process.once("disconnect", () => process.exit(1));
   process.once("message", (order: WorkerOrder) => {
     void tenantJobs[order.kind](order.job).then((result) => {
-      if (process.connected) process.send?.(result, () => process.exit(0));
-      else process.exit(0);
+      process.send?.(result, () => process.exit(0));
     });
   });
 }

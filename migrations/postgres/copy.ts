@@ -12,13 +12,13 @@ export async function copyOut(client: pg.Client, query: string, onRow: (row: Cop
   const decoder = new CopyDecoder();
   const stream = client.query(copyTo(`COPY (${query}) TO STDOUT (FORMAT binary)`));
   // The loop takes every byte even when a row is refused: the connection must be usable afterwards.
-  let refusal: unknown;
+  let refusal: Error | undefined;
   for await (const bytes of stream) {
     if (refusal !== undefined) continue;
     try {
       for (const row of decoder.push(bytes as Buffer)) onRow(row);
     } catch (error) {
-      refusal = error;
+      refusal = error instanceof Error ? error : new Error(String(error));
     }
   }
   if (refusal !== undefined) throw refusal;
