@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { seedTenants } from "../../seed/seed.ts";
 import { runAcceptance } from "../../../tests/workload/acceptance.ts";
-import { command, pulumi } from "../command.ts";
+import { command, coordinator, pulumi } from "../command.ts";
 import { seedTenantIds, writeFirstStackFile } from "../stack-file.ts";
 import type { TourStep } from "../step.ts";
 
@@ -39,5 +39,7 @@ export const firstRelease: TourStep = {
       accepted.isAccepted,
       `the service contract holds on R1 through the gateway (${accepted.checks.length} checks, ${context.operations} random operations)${failures.map((check) => `; ${check.name}: ${check.failure ?? ""}`).join("")}`,
     );
+    // A plain update passes unreviewed; this is what makes the state one that a rollback may choose.
+    await coordinator(context, ["verify", "--env", "dev"]);
   },
 };
