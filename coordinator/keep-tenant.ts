@@ -53,7 +53,7 @@ export async function keepTenant(job: KeepJob): Promise<KeepResult> {
   let waitingAfter = 0;
   try {
     const control = await open("control");
-    await lockTenant(control, job.tenant);
+    await lockTenant(control, job.tenant, 0);
     const ledger = await readMirrors(control);
     const kept = [...ledger.values()].filter(({ position, phase }) => isMirrored(position) && phase === null);
     const keyring = new Keyring({ client: control, transit: job.transit, tenant: job.tenant });

@@ -36,8 +36,8 @@ export interface KeeperHealth {
 
 /** A round may take this long before the keeper counts as ill, milliseconds. */
 export const heartbeatLimitMs = 60_000;
-/** One tenant's turn; what is left waits for the next round. */
-const turnMs = 20_000;
+/** One tenant's turn; what is left waits for the next round. Shorter than the patience of an update with our lock (15 s). */
+const turnMs = 8_000;
 
 /**
  * The keeper of one region: drains captured changes of every tenant with two complete sides and refreshes the registry's

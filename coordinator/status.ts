@@ -36,7 +36,7 @@ export async function showStatus(options: CommonOptions, surroundings: Surroundi
   try {
     const facts = await readFacts(environment, registry);
     const ways = facts.hasRegistry ? waysBack(file.pins(), facts) : [];
-    const warnings = [...holdLines(facts), ...budgetLines(ways), ...plannedLines(environment)];
+    const warnings = [...holdLines(facts), ...budgetLines(ways), ...keeperLines(facts), ...plannedLines(environment)];
     const text = [
       waveTable(environment, facts),
       ...explainWorld(facts),
@@ -94,6 +94,21 @@ function budgetLines(ways: readonly WayBack[]): string[] {
         `wave ${wave}: going back takes ${Math.ceil(seconds / 60)} of the promised ${rollbackBudgetMinutes} min; look at the keeper`,
     );
 }
+
+/** The keeper refreshes every mirrored tenant's row in each round: a row that is minutes old means that it does not run. */
+function keeperLines(facts: EnvironmentFacts): string[] {
+  const mirrored = [...facts.waves.values()]
+    .flat()
+    .flatMap(({ states }) => states.filter(({ position }) => position === "mirroring" || position === "switched"));
+  const oldest = Math.min(...mirrored.map(({ asOf }) => asOf.getTime()));
+  if (mirrored.length === 0 || facts.asOf.getTime() - oldest < silenceLimitMs) return [];
+  return [
+    `the keeper has told nothing of some tenants since ${new Date(oldest).toISOString()}: the way back grows longer; look at its container's log`,
+  ];
+}
+
+/** Twelve rounds of the keeper. */
+const silenceLimitMs = 60_000;
 
 function plannedLines({ planned, pins }: Environment): string[] {
   const newest = Math.max(...Object.values(pins).map(({ now }) => Number.parseInt(parsePin(now).id.slice(1), 10)));

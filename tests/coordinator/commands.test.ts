@@ -1,54 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { findFreePort } from "../../local/servers/free-port.ts";
-import { Registry } from "../../migrations/registry/registry.ts";
-import { allReleases, getRelease } from "../../releases/catalog.ts";
-import { pinOf } from "../../releases/pin.ts";
-import { createDatabase, databaseUrl, dropDatabase, getPostgresUrl, getVault } from "../servers.ts";
-import { CommandWorld } from "./command-world.ts";
-import { TemporaryStack } from "./temporary-stack.ts";
-
-const r1 = pinOf(getRelease("r1"));
-const r2 = pinOf(getRelease("r2"));
-const tenants = ["cmd-acme", "cmd-cobalt"];
-
-const stackText = `# The environment of this test.
-config:
-  release-coordinator:environment:
-    name: dev # comments stay
-    runtime: docker
-    regions:
-      - name: local
-        postgres: { kind: external, url: env:RC_POSTGRES_URL }
-        vault: { kind: external, address: env:RC_VAULT_ADDR, token: env:RC_VAULT_TOKEN }
-    docker: { host: env:DOCKER_HOST, basePort: env:RC_FLEET_BASE_PORT }
-    images: env:RC_IMAGES_FILE
-    gateway: { url: env:RC_GATEWAY_URL }
-    flags: { file: env:RC_FLAGS_FILE }
-    present: { vault: false, milvus: false }
-    waves:
-      - { name: canary, selector: { tags: [canary] } }
-      - { name: general, selector: { rest: true } }
-    pins:
-      canary: { now: ${r1}, back: none } # watched by ana
-      general: { now: ${r1}, back: none }
-`;
-
-/** Roles that components/database.ts makes beside those of tests/servers.ts: each release of the catalog has one. */
-async function createRolesOfLaterReleases(): Promise<void> {
-  const client = new pg.Client({ connectionString: getPostgresUrl() });
-  await client.connect();
-  for (const { id } of allReleases()) {
-    const found = await client.query("SELECT FROM pg_roles WHERE rolname = $1", [`platform_${id}`]);
-    if (found.rowCount === 0) await client.query(`CREATE ROLE platform_${id} LOGIN`);
-  }
-  await client.end();
-}
+import type { Registry } from "../../migrations/registry/registry.ts";
+import { databaseUrl } from "../servers.ts";
+import { CommandFixture, r1, r2 } from "./command-fixture.ts";
+import type { CommandWorld } from "./command-world.ts";
+import type { TemporaryStack } from "./temporary-stack.ts";
 
 /** The commands in the order in which a release manager meets them, on one stack with a real registry and a real Vault. */
 describe("the coordinator's commands", function () {
@@ -57,44 +17,16 @@ describe("the coordinator's commands", function () {
   let stack: TemporaryStack;
   let registry: Registry;
   let world: CommandWorld;
-
-  const dev = (command: string, ...rest: string[]) => stack.coordinator(command, ...rest, "--env", "dev");
-  const fileText = () => readFile(stack.stackFile, "utf8");
-  const updates = async () =>
-    (await readdir(stack.historyFolder)).filter((name) => name.endsWith(".history.json")).length;
+  let fixture: CommandFixture;
+  const dev = (command: string, ...rest: string[]) => fixture.dev(command, ...rest);
+  const fileText = () => fixture.fileText();
+  const updates = () => fixture.updates();
 
   before(async () => {
-    await createDatabase("rc_registry");
-    await createRolesOfLaterReleases();
-    stack = await TemporaryStack.make();
-    registry = new Registry(databaseUrl("rc_registry"));
-    world = new CommandWorld(registry);
-    const basePort = await findFreePort(100);
-    stack.setVariables({
-      RC_POSTGRES_URL: getPostgresUrl(),
-      RC_VAULT_ADDR: getVault().address,
-      RC_VAULT_TOKEN: getVault().token,
-      RC_FLEET_BASE_PORT: String(basePort),
-      RC_TEST_WORLD: await world.start(),
-      RC_OPERATOR: "ana",
-    });
-    for (const offset of [1, 2, 3, 4]) {
-      await world.serve(basePort + offset, r1);
-      await world.serve(basePort + 20 + offset, r2);
-    }
-    Object.assign(world.members, { canary: ["cmd-acme"], general: ["cmd-cobalt"] });
-    await stack.writeStackFile(stackText);
-    await stack.pulumi("stack", "init", "dev");
-    await stack.writeStackFile((await fileText()).replace(/config:[\s\S]*?(?=encryptionsalt|$)/, "") + stackText);
+    fixture = await CommandFixture.open();
+    ({ stack, registry, world } = fixture);
   });
-
-  after(async () => {
-    await registry.close();
-    await world.stop();
-    await stack.remove();
-    for (const id of tenants) await dropDatabase(`tenant_${id.replaceAll("-", "_")}`);
-    await dropDatabase("rc_registry");
-  });
+  after(() => fixture.close());
 
   it("onboards tenants at the release of their wave", async () => {
     const first = await dev("tenant", "onboard", "cmd-acme", "--tags", "canary");

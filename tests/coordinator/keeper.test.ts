@@ -84,7 +84,7 @@ describe("the keeper", function () {
 
   it("leaves a tenant alone that another run holds, and stops when it is told to", async () => {
     await change(ids[0] ?? "", "changed");
-    await lockTenant(tenant.admin, tenant.tenant);
+    await lockTenant(tenant.admin, tenant.tenant, 0);
     assert.equal((await keepTenant(job())).status, "busy");
     await tenant.admin.query("SELECT pg_advisory_unlock_all()");
     assert.equal((await keepTenant(job(0))).status, "stopped");
