@@ -73,7 +73,7 @@ describe("a worker that is killed", function () {
     }
   });
 
-  it("at random moments of a copy loses nothing and repeats at most one chunk", async () => {
+  it("at random moments of a copy loses nothing, and its ranges tile the key space", async () => {
     await seedPrompts(tenant, 8000, 500);
     const before = await readBodies(tenant, "off");
     let kills = 0;
