@@ -3,7 +3,7 @@
 NODE := node_modules/.bin/node
 # Found by every program that the targets start: the pinned Node first.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-# Paths to test, e.g. make test TESTS=tests/releases
+# Files to test, e.g. make test TESTS=tests/releases/pin.test.ts
 TESTS ?=
 
 .PHONY: up down clean test lint format
@@ -18,7 +18,7 @@ clean: node_modules/.package-lock.json
 	@$(NODE) local/clean.ts
 
 test: node_modules/.package-lock.json
-	@node_modules/.bin/mocha $(if $(TESTS),--no-config --extension ts --require tests/servers.ts --timeout 60000 --exit --recursive $(TESTS))
+	@$(NODE) tests/run.ts $(TESTS)
 
 lint: node_modules/.package-lock.json
 	@node_modules/.bin/tsc --noEmit

@@ -26,12 +26,12 @@ export interface LockBreaker {
 }
 
 /** The owner named in a refused update; undefined when the run did not fail on a lock. */
-export function lockOwnerOf(run: StackRun): LockOwner | undefined {
-  return lockOwner(`${run.failure ?? ""}\n${run.cause instanceof Error ? run.cause.message : ""}`);
+export function lockOwner(run: StackRun): LockOwner | undefined {
+  return lockOwnerIn(`${run.failure ?? ""}\n${run.cause instanceof Error ? run.cause.message : ""}`);
 }
 
 /** The owner named in what a refused update printed; undefined when it speaks of no lock. */
-export function lockOwner(text: string): LockOwner | undefined {
+export function lockOwnerIn(text: string): LockOwner | undefined {
   const match = /created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(text);
   if (!match) {
     if (!/currently locked by|Another update is currently in progress/.test(text)) return undefined;
@@ -65,7 +65,7 @@ export async function runDespiteLock(update: () => Promise<StackRun>, breaker: L
       // A request to stop would stop our own update as well: it is taken back for each try and renewed after it.
       if (hasAsked) await breaker.withdrawCancel();
       const run = await update();
-      const owner = run.failure === undefined ? undefined : lockOwnerOf(run);
+      const owner = run.failure === undefined ? undefined : lockOwner(run);
       if (!owner) return run;
       if (isDead(owner)) {
         breaker.progress(`the stack's lock belongs to ${nameOf(owner)}, which is dead: removing the lock`);

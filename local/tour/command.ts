@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import { isDead, lockOwnerIn } from "../../coordinator/stack-lock.ts";
 import type { TourContext } from "./step.ts";
 
 export interface CommandResult {
@@ -37,34 +38,35 @@ export async function command(
   }
   const { exitCode, stdout, stderr } = await child;
   const result = { exitCode: exitCode ?? -1, stdout, stderr, seconds: (Date.now() - startMs) / 1000 };
-  if (!allowed.includes(result.exitCode))
-    throw new Error(
-      `\`${shown}\` ended with ${result.exitCode}, expected ${allowed.join(" or ")}:\n${tail(`${stdout}\n${stderr}`)}`,
-    );
+  if (!allowed.includes(result.exitCode)) throw failure(file, args, result);
   return result;
 }
 
 /** `coordinator ...` on the tour's stack file. */
-export function coordinator(
-  context: TourContext,
-  args: readonly string[],
-  allowed?: readonly number[],
-): Promise<CommandResult> {
-  return command(context, "node", ["coordinator/main.ts", ...args, "--config-file", context.stackFile], allowed);
+export function coordinator(context: TourContext, args: readonly string[]): Promise<CommandResult> {
+  return unlocked(context, "node", ["coordinator/main.ts", ...args, "--config-file", context.stackFile]);
 }
 
 /** Plain `pulumi ...` on the tour's stack file. */
-export function pulumi(
-  context: TourContext,
-  args: readonly string[],
-  allowed?: readonly number[],
-): Promise<CommandResult> {
-  return command(
-    context,
-    "pulumi",
-    [...args, "--stack", "dev", "--config-file", context.stackFile, "--non-interactive"],
-    allowed,
-  );
+export function pulumi(context: TourContext, args: readonly string[]): Promise<CommandResult> {
+  const onStack = ["--stack", "dev", "--config-file", context.stackFile, "--non-interactive"];
+  return unlocked(context, "pulumi", [...args, ...onStack]);
+}
+
+/** Runs a command; a lock whose owner was killed (an earlier `make up`, ended in the middle) is broken, once. */
+async function unlocked(context: TourContext, file: string, args: readonly string[]): Promise<CommandResult> {
+  const anyExit = Array.from({ length: 256 }, (_, code) => code);
+  const first = await command(context, file, args, anyExit);
+  if (first.exitCode === 0) return first;
+  const said = `${first.stdout}\n${first.stderr}`;
+  const owner = lockOwnerIn(said);
+  if (owner === undefined || !isDead(owner)) throw failure(file, args, first);
+  await command(context, "pulumi", ["cancel", "dev", "--yes", "--non-interactive"]);
+  return command(context, file, args);
+}
+
+function failure(file: string, args: readonly string[], { exitCode, stdout, stderr }: CommandResult): Error {
+  return new Error(`\`${file} ${args.join(" ")}\` ended with ${exitCode}:\n${tail(`${stdout}\n${stderr}`)}`);
 }
 
 function tail(text: string): string {

@@ -7,8 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { execa } from "execa";
 import { runTour, type TourEntry } from "../../local/tour/tour.ts";
 import { stopTraffic } from "../../local/tour/traffic.ts";
+import { readmeCommands } from "./readme-commands.ts";
 
 /** The main job on a platform of its own: free ports, own folders, gone afterwards. */
 describe("the tour, short", function () {
@@ -72,6 +74,39 @@ describe("the tour, short", function () {
       entries.map((entry) => entry.step),
     );
     assert.ok(second.every((entry) => entry.ok));
+  });
+
+  it("runs every command of the README's day as it stands there", async () => {
+    const commands = readmeCommands();
+    assert.equal(commands.length, 5);
+    for (const line of commands) {
+      // The tour has ended at r2: promoting to it again is done already, and everything else must work as well.
+      const [file = "", ...args] = line.split(/\s+/);
+      const { exitCode, all } = await execa(file, args, {
+        env: environment,
+        reject: false,
+        all: true,
+        stdin: "ignore",
+      });
+      assert.equal(exitCode, 0, `\`${line}\` ended with ${exitCode}:\n${all}`);
+    }
+  });
+
+  it("refuses a rollback to a release that never ran, and changes nothing", async () => {
+    const state = join(folder, "backend/.pulumi/stacks/release-coordinator/dev.json");
+    const before = await readFile(state, "utf8");
+    const { exitCode, stdout } = await execa(
+      "node",
+      ["coordinator/main.ts", "rollback", "dev", "--to", "r9", "--json"],
+      {
+        env: environment,
+        reject: false,
+        stdin: "ignore",
+      },
+    );
+    assert.equal(exitCode, 2);
+    assert.match(stdout, /r9/);
+    assert.equal(await readFile(state, "utf8"), before);
   });
 
   it("leaves no key and no plaintext in the state", async () => {
