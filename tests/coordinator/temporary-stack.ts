@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { runCommandLine } from "../../coordinator/command-line.ts";
+import { pulumiTool } from "../../local/toolchain/pulumi.ts";
+import { resolveTool } from "../../local/toolchain/resolve-tool.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -23,9 +25,10 @@ export class TemporaryStack {
   readonly folder: string;
   readonly #environment: Record<string, string>;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, binFolders: readonly string[]) {
     this.folder = folder;
     this.#environment = {
+      PATH: [dirname(process.execPath), ...binFolders, process.env["PATH"] ?? ""].join(delimiter),
       PULUMI_HOME: join(folder, "home"),
       PULUMI_BACKEND_URL: `file://${join(folder, "backend")}`,
       PULUMI_CONFIG_PASSPHRASE: "test",
@@ -34,8 +37,9 @@ export class TemporaryStack {
   }
 
   static async make(): Promise<TemporaryStack> {
+    const { binFolders } = await resolveTool(pulumiTool, () => undefined);
     const folder = await mkdtemp(join(tmpdir(), "coordinator-stack-"));
-    const stack = new TemporaryStack(folder);
+    const stack = new TemporaryStack(folder, binFolders);
     for (const each of ["program", "backend", "home"]) await mkdir(join(folder, each));
     const settings = { name: "release-coordinator", runtime: { name: "nodejs", options: { typescript: false } } };
     await writeFile(join(stack.program, "Pulumi.yaml"), JSON.stringify(settings));
@@ -81,7 +85,7 @@ export class TemporaryStack {
     return { ...process.env, ...this.#environment };
   }
 
-  /** Runs the real pulumi, which has to be on PATH with the Node language host and the launcher of dynamic providers. */
+  /** Runs the real pulumi of the project's toolchain. */
   async pulumi(...words: string[]): Promise<string> {
     const options = { cwd: this.program, env: this.variables };
     const { stdout } = await run("pulumi", [...words, "--non-interactive"], options).catch(
