@@ -1,6 +1,8 @@
 import { readMirrors } from "./ledger/position.ts";
 import { readTotals } from "./ledger/range.ts";
+import { measureSide } from "./mirror/estimate.ts";
 import { countDirty } from "./mirror/follow.ts";
+import { getMirror } from "./mirrors.ts";
 import { connect } from "./postgres/connect.ts";
 import { resolveReference } from "./reference.ts";
 import type { TenantState } from "./registry/projection.ts";
@@ -27,7 +29,11 @@ export async function readTenantState(
     const asOf = new Date();
     return await Promise.all(
       [...mirrors.values()].map(async ({ mirror, position, epoch }) => {
-        const { rows, bytes } = await readTotals(client, mirror);
+        // A retired mirror has no ranges any more, but all its rows would have to be rebuilt: they are counted.
+        const { rows, bytes } =
+          position === "retired"
+            ? await measureSide(client, getMirror(mirror), "sink")
+            : await readTotals(client, mirror);
         return { tenant: tenant.id, mirror, position, epoch: Number(epoch), rows, bytes, dirty, asOf };
       }),
     );

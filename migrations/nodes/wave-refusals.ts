@@ -1,3 +1,5 @@
+import { countMembers } from "../census.ts";
+import { obstacleText } from "../mirror/preflight.ts";
 import { resolveReference } from "../reference.ts";
 import type { Hold } from "../registry/holds.ts";
 import { VaultSession } from "../vault/session.ts";
@@ -32,6 +34,7 @@ export async function waveRefusals(inputs: WaveInputs): Promise<Refusal[]> {
       : []),
     ...stepRefusals(inputs, moving),
     ...(moving.length > 0 ? await vaultRefusals(inputs) : []),
+    ...(moving.length > 0 ? await dataRefusals(inputs, moving) : []),
   ];
 }
 
@@ -67,6 +70,16 @@ function stepRefusals(inputs: WaveInputs, moving: readonly WaveMember[]): Refusa
         `and move one release at a time: coordinator promote`,
     },
   ];
+}
+
+/** What the tenants' own databases say against the move: inline text, roles that a fence cannot hold, and the like. */
+async function dataRefusals(inputs: WaveInputs, moving: readonly WaveMember[]): Promise<Refusal[]> {
+  try {
+    const { obstacles } = await countMembers(inputs, moving, () => 1);
+    return obstacles.map((obstacle) => ({ property: "wave", reason: obstacleText(obstacle) }));
+  } catch (error) {
+    return [{ property: "regions", reason: (error as Error).message }];
+  }
 }
 
 /** Sealing and opening need every region's Vault before the first row is touched. */
