@@ -17,6 +17,7 @@ import { gitPatch, pathInRepository } from "./patch.ts";
 import { environmentName, openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
 import { explainRestoration } from "./restoration.ts";
+import { placeHolds, refuseHeldTarget } from "./rollback-holds.ts";
 import { planRollback } from "./rollback-plan.ts";
 import type { RollbackPlan } from "./rollback-plan.ts";
 import { changesOutside } from "./stack-events.ts";
@@ -206,46 +207,6 @@ async function previewBack({ stack, file }: WayDown): Promise<void> {
     "a rollback may touch only Fleet, Wave and Flags: check out the program that ran last here (coordinator history --json shows gitHead) and repeat",
     `nothing was changed; ${file.path} is as it was`,
   ]);
-}
-
-/** One hold for all waves, or one for each wave that goes back. @returns ids of the holds that this rollback made */
-async function placeHolds(
-  { environment, registry, plan, facts, options }: WayDown,
-  leaving: readonly string[],
-): Promise<number[]> {
-  if (leaving.length === 0) return [];
-  const hashes = leaving.map((pin) => parsePin(pin).hash);
-  const isAll = plan.waves.length === environment.waves.length;
-  const why = options.reason === undefined ? "rollback" : `rollback: ${options.reason}`;
-  const waves = isAll ? [undefined] : plan.waves;
-  const before = new Set(facts.holds.map(({ id }) => id));
-  const placed = [];
-  for (const wave of waves) {
-    const { id } = await registry.holds.place({
-      environment: environment.name,
-      wave,
-      hashes,
-      who: operatorName(),
-      why,
-    });
-    if (!before.has(id)) placed.push(id);
-  }
-  return placed;
-}
-
-function refuseHeldTarget({ facts, plan, env }: WayDown): void {
-  const targets = plan.steps.flatMap((pins) => plan.waves.map((wave) => parsePin(pins[wave]?.now ?? "").hash));
-  const holds = facts.holds.filter(
-    ({ hashes }) => hashes.length === 0 || hashes.some((hash) => targets.includes(hash)),
-  );
-  if (holds.length === 0) return;
-  throw new Refusal(
-    "no-go",
-    holds.map(({ who, why, since, hashes }) => {
-      const what = hashes.length === 0 ? "everything" : hashes.join(", ");
-      return `${env} holds ${what} since ${since.toISOString()} (${who}: ${why}); coordinator promote <release> --env ${env} ends a hold on that release`;
-    }),
-  );
 }
 
 async function addRecord(
