@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { seedTenants } from "../../seed/seed.ts";
-import { runAcceptance } from "../../../tests/workload/acceptance.ts";
 import { command, coordinator, pulumi } from "../command.ts";
+import { accept } from "../acceptance.ts";
 import { seedTenantIds, writeFirstStackFile } from "../stack-file.ts";
 import type { TourStep } from "../step.ts";
 
@@ -29,16 +29,7 @@ export const firstRelease: TourStep = {
     report.check(tenants.length >= 8, `${tenants.length} tenants are onboarded`);
     report.check(seeded.rows >= context.rows, `${seeded.rows} prompts and messages of real text are in R1's tables`);
 
-    const accepted = await runAcceptance({
-      baseUrl: context.environment["RC_GATEWAY_URL"] ?? "",
-      tenant: "probe-r1",
-      operations: context.operations,
-    });
-    const failures = accepted.checks.filter((check) => check.failure !== undefined);
-    report.check(
-      accepted.isAccepted,
-      `the service contract holds on R1 through the gateway (${accepted.checks.length} checks, ${context.operations} random operations)${failures.map((check) => `; ${check.name}: ${check.failure ?? ""}`).join("")}`,
-    );
+    await accept(context, report, "r1");
     // A plain update passes unreviewed; this is what makes the state one that a rollback may choose.
     await coordinator(context, ["verify", "--env", "dev"]);
   },

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { plaintextLeft, readSealed } from "../../../tests/workload/oracle.ts";
+import { accept } from "../acceptance.ts";
 import { query, tenantDatabase } from "../database.ts";
 import { seedTenantIds } from "../stack-file.ts";
 import type { TourContext, TourStep } from "../step.ts";
@@ -24,6 +25,8 @@ export const sealed: TourStep = {
       [id],
     );
     report.check(row !== undefined && !row.body.includes(body), "the row in the database does not hold its text");
+
+    await accept(context, report, "r2");
 
     const access = {
       postgresUrl: context.environment["RC_POSTGRES_URL"] ?? "",
