@@ -2,11 +2,13 @@ import { Command, CommanderError } from "commander";
 import { registerCheck } from "./check.ts";
 import { registerDiff } from "./diff.ts";
 import { registerFinalize } from "./finalize.ts";
+import { registerHold } from "./hold.ts";
 import { registerHistory } from "./history.ts";
 import { registerKeep } from "./keep.ts";
 import { registerLint } from "./lint.ts";
 import { registerMaintenance } from "./maintenance.ts";
 import { registerPromote } from "./promote.ts";
+import { registerRescind } from "./rescind.ts";
 import { registerRollback } from "./rollback.ts";
 import { registerStatus } from "./status.ts";
 import { registerTenant } from "./tenant.ts";
@@ -27,6 +29,8 @@ const registrations = [
   registerKeep,
   registerTenant,
   registerMaintenance,
+  registerHold,
+  registerRescind,
   registerLint,
 ];
 

@@ -8,6 +8,7 @@ import type { Fault } from "../releases/fault.ts";
 import { pinOf } from "../releases/pin.ts";
 import { publishedFaults } from "../releases/published.ts";
 import type { Report } from "./outcome.ts";
+import { comparePublishedWithMain } from "./published-on-main.ts";
 import { projectFolder, stackFilePath } from "./project.ts";
 import type { Surroundings } from "./project.ts";
 import { StackFile } from "./stack-file.ts";
@@ -17,6 +18,7 @@ interface LintOptions {
   readonly env?: string;
   readonly configFile?: string;
   readonly json?: boolean;
+  readonly main?: string;
 }
 
 export function registerLint(program: Command, surroundings: Surroundings): void {
@@ -25,8 +27,17 @@ export function registerLint(program: Command, surroundings: Surroundings): void
     .description("check stack files, the release catalog and the published list; all faults at once")
     .option("-e, --env <environment>", "only this environment's stack file (default: every Pulumi.<env>.yaml)")
     .option("--config-file <path>", "only this stack file")
+    .option("--main <ref>", "branch whose published list this one may only add to (default: origin/main, else main)")
     .option("--json", "print the result as JSON on stdout")
-    .addHelpText("after", "\nPrints the pin of every release. Needs no server.\n\nExample:\n  coordinator lint")
+    .addHelpText(
+      "after",
+      `
+Compares releases/published.json with Git's main branch too. Prints the pin of every release. Needs no server.
+
+Examples:
+  coordinator lint
+  coordinator lint --main origin/release`,
+    )
     .action(async (options: LintOptions) => {
       const { terminal, exit } = surroundings;
       exit(await runCommand(terminal, options.json ?? false, () => lint(options, surroundings)));
@@ -38,7 +49,9 @@ export async function lint(options: LintOptions, surroundings: Surroundings): Pr
   const subjects: { subject: string; faults: readonly Fault[] }[] = [];
   for (const path of paths) subjects.push({ subject: path, faults: await stackFileFaults(path) });
   subjects.push({ subject: "releases", faults: faultsOf(allReleases) });
-  subjects.push({ subject: "releases/published.json", faults: faultsOf(() => publishedFaults()) });
+  const main = await comparePublishedWithMain(await projectFolder(surroundings.folder), options.main);
+  const published = [...faultsOf(() => publishedFaults()), ...main.faults];
+  subjects.push({ subject: "releases/published.json", faults: published });
 
   const bad = subjects.filter(({ faults }) => faults.length > 0);
   const pins = subjects.some(({ subject, faults }) => subject === "releases" && faults.length > 0)
@@ -47,12 +60,15 @@ export async function lint(options: LintOptions, surroundings: Surroundings): Pr
   const text = [
     ...bad.map(({ subject, faults }) => explainFaults(subject, faults)),
     ...(bad.length === 0 ? [`${paths.length} stack files, the catalog and the published list are sound`] : []),
+    main.branch === undefined
+      ? "the published list was not compared: there is no Git branch origin/main or main; git fetch origin main"
+      : `compared the published list with ${main.branch}`,
     ...(pins.length === 0 ? [] : [`pins: ${pins.join(", ")}`]),
   ].join("\n");
   return {
     outcome: bad.length === 0 ? "go" : "error",
     text,
-    data: { checked: subjects.map(({ subject }) => subject), faults: bad, pins },
+    data: { checked: subjects.map(({ subject }) => subject), faults: bad, pins, main: main.branch ?? null },
   };
 }
 
