@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r1Sources = {
-  "platform-api": "45f3bc6f5efe976b3eceb25ae0e743fad9ef6fe3c14d00d0f8e09174b1700996",
-  "knowledge-rag": "1813a2cf317d5f218ebc0b8d9195d580ba4a631c35eae975816b2d7a0ac41121",
-  "agent-orchestrator": "8b01af4348fe52eebc7ae08b6229d6ca0995313788c3bf23e004d69f3964b063",
-  observability: "6f9f4bb610717e0d4621f9d5b5b9f393715722ace7282854e94f706254c2bd81",
+  "platform-api": "0b482988f911da3236a35795f311c0bd3f304d17292361233cdf1703880acdc5",
+  "knowledge-rag": "f28087544bfb7e54db5af5fffeb5b5e59846170999825417be813a93f05ea1c3",
+  "agent-orchestrator": "4602f01eee9e42580c21cb3e33677357d2f7e5d334222a92d032d56c118f46c1",
+  observability: "91886bbbbdc8647d16b4516bf45ee2fc723d2bd0e908a1b0b914c6a5c28085f4",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 2, startSeconds: 60 };

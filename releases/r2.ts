@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r2Sources = {
-  "platform-api": "1e51bd87e0c5fca372af66179adbaa5b85c9aa901f589a64ccab31acbeb76f5a",
-  "knowledge-rag": "65effe18f4d6ff682d0d6fa2a2557c1f5a26262a2dec451ea95ccd2d34fcbd73",
-  "agent-orchestrator": "4add69bc0fbb24d9e2f01e4676e89fc4cebc0af6b8053920e532d1966c4eaaf3",
-  observability: "4f84588d6d2c81d13eabb4fa020272ac34889f1d533670cb1fa077296c670a17",
+  "platform-api": "9cd202dd5f512b775555c573a182564129c69d897d3bb21778ccfcfdf5e8c1c5",
+  "knowledge-rag": "eee64af99e1b4c91b118a503eb2702861f6c30c2936a631596196588609f1290",
+  "agent-orchestrator": "308a5b3c579df51fa33c908a05edb0b0daf6a16e2b47a38efd9f95f94e7ba2cd",
+  observability: "153c9973c984bc268174fa2494503f81e8e1ce5edcf842e2ddfd50456b04b204",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 2, startSeconds: 60 };
