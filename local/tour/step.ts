@@ -17,7 +17,7 @@ export interface TourContext {
 
 /** What a step reports while it runs. */
 export interface StepReport {
-  /** An earlier run of this step has succeeded; since then anything may have happened, to the checkout as well. */
+  /** An earlier run got this far; since then anything may have happened, to the checkout as well. */
   readonly isRepeat: boolean;
   count(name: string, value: number): void;
   /** @throws when it does not hold */

@@ -80,7 +80,7 @@ export async function runSteps(context: TourContext, steps: readonly TourStep[])
     });
     try {
       await step.run(context, {
-        isRepeat: known?.step === step.name && known.ok,
+        isRepeat: known?.step === step.name,
         count: (name, value) => {
           counts[name] = value;
           context.say(`    ${name} = ${value}`);
