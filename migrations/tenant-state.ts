@@ -1,5 +1,7 @@
+import type pg from "pg";
 import { readMirrors } from "./ledger/position.ts";
 import { readTotals } from "./ledger/range.ts";
+import { findWhereabouts, type Whereabouts } from "./ledger/whereabouts.ts";
 import { measureSide } from "./mirror/estimate.ts";
 import { countDirty } from "./mirror/follow.ts";
 import { getMirror } from "./mirrors.ts";
@@ -16,14 +18,7 @@ export async function readTenantState(
   tenant: { readonly id: string; readonly database: string },
   region: RegionTarget,
 ): Promise<TenantState[]> {
-  const client = await connect({
-    url: resolveReference(region.postgresUrl),
-    database: tenant.database,
-    role: "rc_migrator",
-    applicationName: `rc-state ${tenant.id}`,
-    isReadOnly: true,
-  });
-  try {
+  return reading(tenant, region, async (client) => {
     const mirrors = await readMirrors(client);
     const dirty = await countDirty(client);
     const asOf = new Date();
@@ -37,6 +32,34 @@ export async function readTenantState(
         return { tenant: tenant.id, mirror, position, epoch: Number(epoch), rows, bytes, dirty, asOf };
       }),
     );
+  });
+}
+
+/**
+ * The release that a tenant's database lets in; undefined when it is not onboarded.
+ * @throws {PostgresError} the database cannot be reached
+ */
+export function readWhereabouts(
+  tenant: { readonly id: string; readonly database: string },
+  region: RegionTarget,
+): Promise<Whereabouts | undefined> {
+  return reading(tenant, region, findWhereabouts);
+}
+
+async function reading<T>(
+  tenant: { readonly id: string; readonly database: string },
+  region: RegionTarget,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect({
+    url: resolveReference(region.postgresUrl),
+    database: tenant.database,
+    role: "rc_migrator",
+    applicationName: `rc-state ${tenant.id}`,
+    isReadOnly: true,
+  });
+  try {
+    return await work(client);
   } finally {
     await client.end();
   }

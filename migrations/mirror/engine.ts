@@ -41,10 +41,13 @@ export function prepareTenant(job: TenantJob): Promise<TenantResult> {
         if (!goal.isUnderWay) await clearStaleCapture(run, name, shapes);
         continue;
       }
-      const sealing = await openSealing(run, goal);
+      const sealing = openSealing(run, goal);
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
-      if (step === "build") await build(run, name, goal.authority, lanes, sealing, goal.phase);
-      else await follow(run, [{ lanes, sealing }]);
+      if (step === "build") {
+        await sealing.ensure();
+        await reached("key");
+        await build(run, name, goal.authority, lanes, sealing, goal.phase);
+      } else await follow(run, [{ lanes, sealing }]);
     }
     return undefined;
   });
@@ -76,7 +79,7 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
       }
       const shapes = await readShapes(run.sessions.control, goal.definition);
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
-      mirrors.push({ goal, lanes, sealing: await openSealing(run, goal), shapes });
+      mirrors.push({ goal, lanes, sealing: openSealing(run, goal), shapes });
     }
     await follow(run, mirrors);
     const positions = Object.fromEntries(
@@ -86,7 +89,9 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
       ]),
     ) as Record<string, Position>;
     const lockMs = await cutover(run, mirrors, positions);
-    for (const { goal, shapes } of mirrors) await clearStaleCapture(run, goal.definition.name, shapes);
+    // The tenant has moved: what is left to tidy up must not make this run look as if it had not.
+    for (const { goal, shapes } of mirrors)
+      await clearStaleCapture(run, goal.definition.name, shapes).catch(() => undefined);
     return lockMs;
   });
 }
@@ -131,10 +136,15 @@ async function perform(
   let lockMs: number | undefined;
   let status: TenantResult["status"] = "done";
   let reason: string | undefined;
+  let isCancelled = false;
   try {
     const connection = { url: resolveReference(job.region.postgresUrl), database: job.database, role: engineRole };
-    const open = async (part: string, role: string | undefined = engineRole) => {
-      const client = await connect({ ...connection, role, applicationName: `rc-mirror ${job.tenant} ${part}` });
+    const open = async (part: string, role: string | null = engineRole) => {
+      const client = await connect({
+        ...connection,
+        role: role ?? undefined,
+        applicationName: `rc-mirror ${job.tenant} ${part}`,
+      });
       opened.push(client);
       return client;
     };
@@ -147,7 +157,7 @@ async function perform(
       control,
       writer: await open("writer"),
       reader: await open("reader"),
-      operator: await open("operator", undefined),
+      operator: await open("operator", null),
     };
     for (const name of job.release.sinkMirrors) await ensureMirror(control, name);
     const mirrors = [...(await readMirrors(control)).keys()];
@@ -163,6 +173,7 @@ async function perform(
   } catch (error) {
     const clean = withoutRows(error);
     status = clean instanceof DeadlineError || clean instanceof CancelledError ? "partial" : "failed";
+    isCancelled = clean instanceof CancelledError;
     reason = clean instanceof TakenOverError ? `another run has taken over: ${clean.message}` : clean.message;
   }
   const counts = await takeStock(run).catch(() => emptyStock);
@@ -175,10 +186,12 @@ async function perform(
     seconds: Math.round(performance.now() - startedAt) / 1000,
     status,
     ...(reason === undefined ? {} : { reason }),
+    ...(isCancelled ? { isCancelled } : {}),
   };
 }
 
-async function openSealing(run: Run, goal: MirrorGoal): Promise<Sealing> {
+/** Asks nobody yet: keys are fetched when there is something to seal or open, so that Vault is needed only then. */
+function openSealing(run: Run, goal: MirrorGoal): Sealing {
   const { region, environment, tenant } = run.job;
   const { vaultAddress, vaultToken } = region;
   if (vaultAddress === undefined || vaultToken === undefined) {
@@ -192,10 +205,7 @@ async function openSealing(run: Run, goal: MirrorGoal): Promise<Sealing> {
     mount: region.transitMount ?? `transit-${environment}`,
   });
   const keyring = new Keyring({ client: run.sessions.control, transit, tenant });
-  const sealing = new Sealing(keyring, goal.definition, environment, tenant);
-  await sealing.ensure();
-  await reached("key");
-  return sealing;
+  return new Sealing(keyring, goal.definition, environment, tenant);
 }
 
 type Stock = Pick<TenantResult, "positions" | "rows" | "bytes" | "dirty">;

@@ -32,6 +32,7 @@ export async function follow(run: Run, mirrors: readonly MirrorLanes[]): Promise
   for (;;) {
     for (const { lanes, sealing } of mirrors) {
       for (const lane of lanes) {
+        if ((await countWaiting(run.sessions.control, [lane])) === 0) continue;
         await drain(run, lane, sealing);
         await recheck(run, lane, sealing);
       }

@@ -39,6 +39,13 @@ export interface TenantResult {
   /** `partial`: the next run goes on; `failed`: somebody has to look at `reason` first. */
   readonly status: "done" | "partial" | "failed";
   readonly reason?: string;
+  /** Somebody asked for an end: whoever runs several tenants starts no further one. */
+  readonly isCancelled?: true;
+}
+
+/** The result of a tenant that a run has not begun with. */
+export function untouched(tenant: string, status: "partial" | "failed", reason: string): TenantResult {
+  return { tenant, positions: {}, rows: 0, bytes: 0, dirty: 0, copiedRows: 0, seconds: 0, status, reason };
 }
 
 /** The three wishes of a transition. */

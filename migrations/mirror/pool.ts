@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { join } from "node:path";
 import pLimit from "p-limit";
-import type { JobKind, TenantJob, TenantResult } from "./job.ts";
+import { type JobKind, type TenantJob, type TenantResult, untouched } from "./job.ts";
 import type { WorkerOrder } from "./worker.ts";
 
 /** How many tenants are worked on at once. */
@@ -56,8 +56,8 @@ export async function runTenants(
 }
 
 async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): Promise<TenantResult> {
-  if (options.signal?.aborted === true) return untouched(job, "partial", "not started: the run was stopped");
-  if (Date.now() >= job.deadlineMs) return untouched(job, "partial", "not started: the run's time is over");
+  if (options.signal?.aborted === true) return untouched(job.tenant, "partial", "not started: the run was stopped");
+  if (Date.now() >= job.deadlineMs) return untouched(job.tenant, "partial", "not started: the run's time is over");
   const startedAt = performance.now();
   return new Promise<TenantResult>((resolve) => {
     let result: TenantResult | undefined;
@@ -68,7 +68,7 @@ async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): P
     const seconds = (): number => Math.round(performance.now() - startedAt) / 1000;
     worker.once("error", (error) => {
       resolve({
-        ...untouched(job, "failed", `its worker process did not start: ${error.message}`),
+        ...untouched(job.tenant, "failed", `its worker process did not start: ${error.message}`),
         seconds: seconds(),
       });
     });
@@ -77,13 +77,9 @@ async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): P
     });
     worker.once("exit", (code, signal) => {
       const reason = `its worker process ended with ${signal ?? `code ${code}`} before it could report; what was committed is in the ledger, the next run goes on`;
-      resolve(result ?? { ...untouched(job, "failed", reason), seconds: seconds() });
+      resolve(result ?? { ...untouched(job.tenant, "failed", reason), seconds: seconds() });
     });
     if (worker.pid !== undefined) options.onWorker?.(job.tenant, worker.pid);
     worker.send({ kind, job } satisfies WorkerOrder, () => {}); // a failure is reported by the events above
   });
-}
-
-function untouched(job: TenantJob, status: "partial" | "failed", reason: string): TenantResult {
-  return { tenant: job.tenant, positions: {}, rows: 0, bytes: 0, dirty: 0, copiedRows: 0, seconds: 0, status, reason };
 }

@@ -50,6 +50,11 @@ export class Run {
     this.#epochs.set(mirror, this.epochOf(mirror) + 1n);
   }
 
+  /** Every mirror that this run has taken over, in one order for all runs. */
+  get mirrors(): readonly string[] {
+    return [...this.#epochs.keys()].sort();
+  }
+
   epochOf(mirror: string): bigint {
     const epoch = this.#epochs.get(mirror);
     if (epoch === undefined) throw new TakenOverError(`mirror ${mirror} was not taken over by this run`);

@@ -1,18 +1,28 @@
 import type { WaveInputs } from "../wave-inputs.ts";
+import { untouched } from "../mirror/job.ts";
+import { readWhereabouts } from "../tenant-state.ts";
+import { readExactly } from "./exact-members.ts";
 import type { MigrationNode } from "./node.ts";
 import { isPrepared } from "./prepare-node.ts";
-import { isPlatformAbsent, readMembers, withRegistries } from "./wave-members.ts";
+import { goesBack, isPlatformAbsent, readMembers, withRegistries } from "./wave-members.ts";
 import { isThere, waveRefusals } from "./wave-refusals.ts";
-import { outcomeOf, refuseFailures, runWave } from "./wave-run.ts";
+import { isAfterCancel, isCutShort, outcomeOf, runWave } from "./wave-run.ts";
 
-/** Flips each tenant of a wave to the pinned release: first in its database, then the route. */
+/**
+ * Flips each tenant of a wave to the pinned release: first in its database, then the route. Forward nobody moves before
+ * everybody can; back everybody goes who can, and the others are named.
+ */
 export const cutoverNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `cutover:${inputs.wave}`,
   refusals: waveRefusals,
 
   async isUnfinished(inputs) {
-    return withRegistries(inputs, { isReadOnly: true }, async (registries) =>
-      (await readMembers(inputs, registries)).some((member) => !isThere(inputs, member)),
+    return withRegistries(
+      inputs,
+      { isReadOnly: true },
+      async (registries) =>
+        (await readMembers(inputs, registries)).some((member) => !isThere(inputs, member)) ||
+        (await isCutShort(inputs, registries)),
     ).catch((error: unknown) => {
       if (isPlatformAbsent(error)) return true;
       throw error;
@@ -22,21 +32,29 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
   async run(inputs) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       const members = await readMembers(inputs, registries);
-      const unready = members.filter((member) => !isPrepared(inputs, member));
-      const [first] = unready;
-      if (first !== undefined)
-        // A prepare that its deadline ended: nobody of the wave moves before everybody can.
-        return {
-          status: "partial",
-          summary: `cutover to ${inputs.release.pin}: waits for prepare, ${unready.length} of ${members.length} tenants to go, e.g. ${first.tenant.id}`,
-          epoch: `${inputs.release.pin} waiting`,
-        };
-      const results = await runWave("cutover", inputs, members, registries, async (member, result) => {
-        if (result.status !== "done") return;
-        const to = { release: inputs.release.id, pin: inputs.release.pin };
-        await registries.get(member.region)?.routes.point([member.tenant.id], to);
+      const waiting = (why: string) => ({
+        status: "partial" as const,
+        summary: `cutover to ${inputs.release.pin}: ${why}`,
+        epoch: `${inputs.release.pin} waiting`,
       });
-      refuseFailures("cutover", inputs, results);
+      if (isAfterCancel(inputs)) return waiting("prepare was cancelled; the next update goes on");
+      const exact = await readExactly(members, registries);
+      const unready = exact.members.filter((member) => !isPrepared(inputs, member)).map(({ tenant }) => tenant.id);
+      const notThere = [...exact.unreachable.map(({ tenant }) => tenant), ...unready];
+      if (notThere.length > 0 && !goesBack(inputs))
+        return waiting(`waits for prepare, ${notThere.length} of ${members.length} tenants to go, e.g. ${notThere[0]}`);
+      const results = await runWave("cutover", inputs, members, registries, {
+        without: [
+          ...exact.unreachable,
+          ...unready.map((tenant) => untouched(tenant, "partial", "prepare has not ended; run the update again")),
+        ],
+        onEnd: async ({ tenant, region }, result) => {
+          const to = { release: inputs.release.id, pin: inputs.release.pin };
+          // A run that ended after its flip has moved the tenant all the same: the route follows the database.
+          const at = result.status === "done" ? to : await readWhereabouts(tenant, region).catch(() => undefined);
+          if (at?.pin === to.pin) await registries.get(region)?.routes.point([tenant.id], to);
+        },
+      });
       return outcomeOf("cutover", inputs, results);
     });
   },

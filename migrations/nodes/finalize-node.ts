@@ -1,10 +1,11 @@
 import { upgradeTo } from "../schema/alembic.ts";
+import type { TenantResult } from "../mirror/job.ts";
 import type { WaveInputs } from "../wave-inputs.ts";
 import type { MigrationNode } from "./node.ts";
-import { databaseOf, refuseSchema } from "./prepare-node.ts";
+import { databaseOf, schemaFailures } from "./prepare-node.ts";
 import { isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 import { isThere, waveRefusals } from "./wave-refusals.ts";
-import { outcomeOf, refuseFailures, runWave } from "./wave-run.ts";
+import { isAfterCancel, isCutShort, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Takes the mirrors that the stack file names to their end; without names it changes nothing. */
 export const finalizeNode: MigrationNode<WaveInputs> = {
@@ -13,8 +14,12 @@ export const finalizeNode: MigrationNode<WaveInputs> = {
 
   async isUnfinished(inputs) {
     if (!isNamed(inputs)) return false;
-    return withRegistries(inputs, { isReadOnly: true }, async (registries) =>
-      (await readMembers(inputs, registries)).some((member) => !isEnded(inputs, member)),
+    return withRegistries(
+      inputs,
+      { isReadOnly: true },
+      async (registries) =>
+        (await readMembers(inputs, registries)).some((member) => !isEnded(inputs, member)) ||
+        (await isCutShort(inputs, registries)),
     ).catch((error: unknown) => {
       if (isPlatformAbsent(error)) return true;
       throw error;
@@ -27,25 +32,39 @@ export const finalizeNode: MigrationNode<WaveInputs> = {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       const members = await readMembers(inputs, registries);
       const elsewhere = members.find((member) => !isThere(inputs, member));
-      if (elsewhere !== undefined)
+      if (elsewhere !== undefined || isAfterCancel(inputs))
         return {
           status: "partial",
-          summary: `finalize: waits for the cutover, e.g. of ${elsewhere.tenant.id}`,
+          summary: `finalize: waits for the cutover${elsewhere === undefined ? "" : `, e.g. of ${elsewhere.tenant.id}`}`,
           epoch: inputs.after ?? "",
         };
-      const results = await runWave("finalize", inputs, members, registries);
-      refuseFailures("finalize", inputs, results);
-      // Only tenants whose ledger says `retired` lose the tables: the revision itself refuses all others.
-      const retired = results.filter((result) =>
-        (inputs.mirrors ?? []).some((name) => result.positions[name] === "retired"),
-      );
-      const ids = new Set(retired.map((result) => result.tenant));
-      const databases = members.filter((member) => ids.has(member.tenant.id)).map(databaseOf);
-      refuseSchema(await upgradeTo(databases, inputs.release.schema.contractTo));
+      const results = await runWave("finalize", inputs, members, registries, {
+        afterAll: (ended) => contract(inputs, members, ended),
+      });
       return outcomeOf("finalize", inputs, results);
     });
   },
 };
+
+/**
+ * The contract revision, for the tenants whose ledger says `retired`, also when others have failed: the revision itself
+ * refuses all others. @returns the results, with those whose schema could not be moved as failed
+ */
+async function contract(
+  inputs: WaveInputs,
+  members: readonly WaveMember[],
+  ended: readonly TenantResult[],
+): Promise<readonly TenantResult[]> {
+  const retired = new Set(
+    ended.flatMap(({ tenant, status, positions }) =>
+      status === "done" && (inputs.mirrors ?? []).some((name) => positions[name] === "retired") ? [tenant] : [],
+    ),
+  );
+  const among = members.filter(({ tenant }) => retired.has(tenant.id));
+  const failures = schemaFailures(among, await upgradeTo(among.map(databaseOf), inputs.release.schema.contractTo));
+  const failed = new Map(failures.map((result) => [result.tenant, result]));
+  return ended.map((result) => failed.get(result.tenant) ?? result);
+}
 
 function isNamed(inputs: WaveInputs): boolean {
   return (inputs.mirrors ?? []).length > 0;

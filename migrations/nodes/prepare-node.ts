@@ -4,9 +4,11 @@ import { downgradeTo, upgradeTo, type SchemaResult } from "../schema/alembic.ts"
 import { databaseUrl } from "../schema/database-url.ts";
 import type { WaveInputs } from "../wave-inputs.ts";
 import type { MigrationNode } from "./node.ts";
-import { isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
+import { type TenantResult, untouched } from "../mirror/job.ts";
+import { readExactly } from "./exact-members.ts";
+import { goesBack, isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 import { isThere, waveRefusals } from "./wave-refusals.ts";
-import { outcomeOf, refuseFailures, runWave } from "./wave-run.ts";
+import { isCutShort, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Brings the schema and every mirror of a wave to where one short transaction reaches the pinned release. */
 export const prepareNode: MigrationNode<WaveInputs> = {
@@ -14,8 +16,12 @@ export const prepareNode: MigrationNode<WaveInputs> = {
   refusals: waveRefusals,
 
   async isUnfinished(inputs) {
-    return withRegistries(inputs, { isReadOnly: true }, async (registries) =>
-      (await readMembers(inputs, registries)).some((member) => !isPrepared(inputs, member)),
+    return withRegistries(
+      inputs,
+      { isReadOnly: true },
+      async (registries) =>
+        (await readMembers(inputs, registries)).some((member) => !isPrepared(inputs, member)) ||
+        (await isCutShort(inputs, registries)),
     ).catch((error: unknown) => {
       if (isPlatformAbsent(error)) return true;
       throw error;
@@ -24,16 +30,15 @@ export const prepareNode: MigrationNode<WaveInputs> = {
 
   async run(inputs) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
-      const members = await readMembers(inputs, registries);
-      await moveSchema(inputs, members);
-      const results = await runWave("prepare", inputs, members, registries);
-      refuseFailures("prepare", inputs, results);
+      const exact = await readExactly(await readMembers(inputs, registries), registries);
+      const without = [...exact.unreachable, ...(await moveSchema(inputs, exact.members))];
+      const results = await runWave("prepare", inputs, exact.members, registries, { without });
       return outcomeOf("prepare", inputs, results);
     });
   },
 };
 
-/** True when the registry says that a cutover may run, or has run. */
+/** True when what is known of the member, from the registry or from its ledger, says that a cutover may run, or has run. */
 export function isPrepared(inputs: WaveInputs, member: WaveMember): boolean {
   const positions = new Map(member.tenant.states.map((state) => [state.mirror, state.position]));
   const sinks = inputs.release.sinkMirrors.every((mirror) => standsFor("sink", positions.get(mirror) ?? "off"));
@@ -50,14 +55,19 @@ function standsFor(authority: "source" | "sink", position: Position): boolean {
 /**
  * Forward: the pinned release's expand revision, which the release that runs now bears. Back: tenants whose source is
  * gone get its tables again, empty. One Python process for all of them.
+ *
+ * @param members with positions from their own ledgers
+ * @returns results of those that could not be moved
  */
-async function moveSchema(inputs: WaveInputs, members: readonly WaveMember[]): Promise<void> {
+async function moveSchema(inputs: WaveInputs, members: readonly WaveMember[]): Promise<TenantResult[]> {
   const { release, back } = inputs;
   const isRetired = ({ tenant }: WaveMember) =>
     tenant.states.some((state) => state.position === "retired" && !release.sinkMirrors.includes(state.mirror));
-  const goesBack = back !== undefined && back.number > release.number;
-  if (!goesBack) refuseSchema(await upgradeTo(members.map(databaseOf), release.schema.expandTo));
-  else refuseSchema(await downgradeTo(members.filter(isRetired).map(databaseOf), back.schema.expandTo));
+  const moved =
+    back !== undefined && goesBack(inputs)
+      ? await downgradeTo(members.filter(isRetired).map(databaseOf), back.schema.expandTo)
+      : await upgradeTo(members.map(databaseOf), release.schema.expandTo);
+  return schemaFailures(members, moved);
 }
 
 /** A tenant's database as Alembic wants it. */
@@ -65,12 +75,11 @@ export function databaseOf({ tenant, region }: WaveMember): { database: string; 
   return { database: tenant.database, url: databaseUrl(resolveReference(region.postgresUrl), tenant.database) };
 }
 
-/** @throws when a database could not be moved, naming each with its reason */
-export function refuseSchema(results: readonly SchemaResult[]): void {
-  const failed = results.filter((result) => result.status !== "done");
-  if (failed.length === 0) return;
-  throw new Error(
-    `schema: ${failed.length} of ${results.length} databases were not moved:\n` +
-      failed.map((result) => `  ${result.database}: ${result.reason ?? result.status}`).join("\n"),
-  );
+/** Results of the members whose database could not be moved, each with its reason. */
+export function schemaFailures(members: readonly WaveMember[], moved: readonly SchemaResult[]): TenantResult[] {
+  const faults = new Map(moved.filter(({ status }) => status !== "done").map((one) => [one.database, one]));
+  return members.flatMap(({ tenant }) => {
+    const fault = faults.get(tenant.database);
+    return fault === undefined ? [] : [untouched(tenant.id, "failed", `schema: ${fault.reason ?? fault.status}`)];
+  });
 }

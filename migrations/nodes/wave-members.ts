@@ -28,19 +28,43 @@ export async function withRegistries<T>(
   }
 }
 
+/** Who belongs to a wave. */
+export interface WholeWave {
+  readonly active: readonly WaveMember[];
+  /** In maintenance: left alone, but they need their release's fleet when they come back. */
+  readonly suspended: readonly WaveMember[];
+}
+
+/** Tenants of the wave over all regions: one query a region. */
+export async function readWholeWave(
+  inputs: WaveInputs,
+  registries: ReadonlyMap<RegionTarget, Registry>,
+): Promise<WholeWave> {
+  const regions = await Promise.all(
+    [...registries].map(async ([region, registry]) => {
+      const found = membersOf(inputs.waves, await registry.projection.overview(region.name));
+      const among = (waves: typeof found.waves) =>
+        (waves.get(inputs.wave) ?? []).map((tenant): WaveMember => ({ tenant, region }));
+      return { active: among(found.waves), suspended: among(found.suspended) };
+    }),
+  );
+  return { active: regions.flatMap(({ active }) => active), suspended: regions.flatMap((one) => one.suspended) };
+}
+
 /** Active tenants of the wave over all regions: one query a region. */
 export async function readMembers(
   inputs: WaveInputs,
   registries: ReadonlyMap<RegionTarget, Registry>,
-): Promise<WaveMember[]> {
-  const regions = await Promise.all(
-    [...registries].map(async ([region, registry]) => {
-      const overview = await registry.projection.overview(region.name);
-      const members = membersOf(inputs.waves, overview).waves.get(inputs.wave) ?? [];
-      return members.map((tenant) => ({ tenant, region }));
-    }),
-  );
-  return regions.flat();
+): Promise<readonly WaveMember[]> {
+  return (await readWholeWave(inputs, registries)).active;
+}
+
+/**
+ * Whether the pin is older than the release that the wave comes from. Then the wave is leaving something that is broken,
+ * and a tenant that cannot go must not keep the others there.
+ */
+export function goesBack({ back, release }: Pick<WaveInputs, "back" | "release">): boolean {
+  return back !== undefined && back.number > release.number;
 }
 
 /** True when the platform has not been made yet: no registry database, no tables, no reading role. */

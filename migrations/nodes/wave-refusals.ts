@@ -5,36 +5,39 @@ import type { Hold } from "../registry/holds.ts";
 import { VaultSession } from "../vault/session.ts";
 import type { WaveInputs } from "../wave-inputs.ts";
 import type { Refusal } from "./node.ts";
-import { isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
+import { goesBack, isPlatformAbsent, readWholeWave, withRegistries } from "./wave-members.ts";
+import type { WaveMember, WholeWave } from "./wave-members.ts";
 
 /**
  * Why a wave may not go where its pin says, read from the live registry: also a plain `pulumi up` cannot get round it.
- * A platform that does not exist yet refuses nothing.
+ * A platform that does not exist yet refuses nothing. On the way back what one tenant's data or Vault says is no reason to
+ * keep the others: prepare and cutover name the tenants that cannot go.
  */
 export async function waveRefusals(inputs: WaveInputs): Promise<Refusal[]> {
-  let found: { holds: Hold[]; rescinded: boolean; members: WaveMember[] };
+  let found: { holds: Hold[]; rescinded: boolean; wave: WholeWave };
   try {
     found = await withRegistries(inputs, { isReadOnly: true }, async (registries) => {
       const [first] = registries.values();
       return {
         holds: (await first?.holds.against(inputs.environment, inputs.release.hash, inputs.wave)) ?? [],
         rescinded: (await first?.records.findRescinded(inputs.release.hash)) !== undefined,
-        members: await readMembers(inputs, registries),
+        wave: await readWholeWave(inputs, registries),
       };
     });
   } catch (error) {
     if (isPlatformAbsent(error)) return [];
     return [{ property: "regions", reason: (error as Error).message }];
   }
-  const moving = found.members.filter((member) => !isThere(inputs, member));
+  const moving = found.wave.active.filter((member) => !isThere(inputs, member));
+  const mustAsk = moving.length > 0 && !goesBack(inputs);
   return [
     ...found.holds.map((hold) => refusalOf(inputs, hold)),
     ...(found.rescinded
       ? [{ property: "release", reason: `${inputs.release.pin} is rescinded; pin another release: coordinator status` }]
       : []),
-    ...stepRefusals(inputs, moving),
-    ...(moving.length > 0 ? await vaultRefusals(inputs) : []),
-    ...(moving.length > 0 ? await dataRefusals(inputs, moving) : []),
+    ...stepRefusals(inputs, [...moving, ...found.wave.suspended]),
+    ...(mustAsk ? await vaultRefusals(inputs) : []),
+    ...(mustAsk ? await dataRefusals(inputs, moving) : []),
   ];
 }
 
@@ -54,10 +57,13 @@ function refusalOf(inputs: WaveInputs, hold: Hold): Refusal {
   };
 }
 
-/** One step at a time: a tenant comes from `back`, from another content of the same release, or is there. */
-function stepRefusals(inputs: WaveInputs, moving: readonly WaveMember[]): Refusal[] {
+/**
+ * One step at a time: a tenant comes from `back`, from another content of the same release, or is there. Suspended ones
+ * count as well: without its release's fleet a tenant could not come back.
+ */
+function stepRefusals(inputs: WaveInputs, members: readonly WaveMember[]): Refusal[] {
   const allowed = [inputs.release.id, ...(inputs.back === undefined ? [] : [inputs.back.id])];
-  const strangers = moving.filter(({ tenant }) => tenant.release !== undefined && !allowed.includes(tenant.release));
+  const strangers = members.filter(({ tenant }) => tenant.release !== undefined && !allowed.includes(tenant.release));
   const [first] = strangers;
   if (first === undefined) return [];
   return [
@@ -65,7 +71,7 @@ function stepRefusals(inputs: WaveInputs, moving: readonly WaveMember[]): Refusa
       property: "back",
       reason:
         `wave ${inputs.wave}: ${strangers.length} tenants run another release than the stack file says, ` +
-        `e.g. ${first.tenant.id} runs ${first.tenant.pin}; allowed is ${allowed.join(" or ")} ` +
+        `e.g. ${first.tenant.id}${first.tenant.status === "suspended" ? " (suspended)" : ""} runs ${first.tenant.pin}; allowed is ${allowed.join(" or ")} ` +
         `(now: ${inputs.release.pin}, back: ${inputs.back?.pin ?? "none"}); set pins.${inputs.wave}.back to ${first.tenant.pin}, ` +
         `and move one release at a time: coordinator promote`,
     },

@@ -4,21 +4,36 @@ import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Registry } from "../registry/registry.ts";
 import { readTenantState } from "../tenant-state.ts";
 import type { NodeOutcome } from "./node.ts";
-import type { WaveMember } from "./wave-members.ts";
+import { goesBack, type WaveMember } from "./wave-members.ts";
+
+/** What a node adds to the run of a wave. */
+export interface WaveRunOptions {
+  /** Results of members that are not run, because something before has failed for them. @default none */
+  readonly without?: readonly TenantResult[];
+  /** Called as each tenant ends, whatever became of it. */
+  readonly onEnd?: (member: WaveMember, result: TenantResult) => Promise<void>;
+  /** Called when all have ended; the step counts as running until then. */
+  readonly afterAll?: (results: readonly TenantResult[]) => Promise<readonly TenantResult[]>;
+}
 
 /**
  * Runs one job for each tenant, some at a time, each in a process of its own; tells the registry as each one ends, so
- * that a killed update has lost no news. One tenant's failure never stops another.
+ * that a killed update has lost no news. One tenant's failure never stops another; a cancelled one stops the rest, since
+ * the flag asks for the end of the update and each tenant's own is cleared when its turn comes.
+ *
+ * @returns results of all members, those of `without` included
  */
 export async function runWave(
   kind: WaveInputs["kind"],
   inputs: WaveInputs,
   members: readonly WaveMember[],
   registries: ReadonlyMap<RegionTarget, Registry>,
-  onEnd: (member: WaveMember, result: TenantResult) => Promise<void> = async () => {},
+  { without = [], onEnd = async () => {}, afterAll = async (results) => results }: WaveRunOptions = {},
 ): Promise<readonly TenantResult[]> {
   const deadlineMs = Date.now() + inputs.deadlineSeconds * 1000;
+  const left = new Set(without.map((result) => result.tenant));
   const byTenant = new Map(members.map((member) => [member.tenant.id, member]));
+  const stop = new AbortController();
   const [home] = registries.values();
   const note = (status: "running" | "partial" | "done" | "failed") =>
     home?.waveSteps.record({
@@ -29,7 +44,8 @@ export async function runWave(
       status,
     });
   await note("running");
-  const jobs = members.map(({ tenant, region }): TenantJob => ({
+  const running = members.filter(({ tenant }) => !left.has(tenant.id));
+  const jobs = running.map(({ tenant, region }): TenantJob => ({
     environment: inputs.environment,
     tenant: tenant.id,
     database: tenant.database,
@@ -40,25 +56,43 @@ export async function runWave(
     mirrors: inputs.mirrors ?? [],
     deadlineMs,
   }));
-  const results = await runTenants(kind, jobs, {
+  const ended = await runTenants(kind, jobs, {
     concurrency: inputs.concurrency,
+    signal: stop.signal,
     onResult: async (result) => {
+      if (result.isCancelled === true) stop.abort();
       const member = byTenant.get(result.tenant);
       if (member === undefined) return;
       await onEnd(member, result);
-      const states = await readTenantState(member.tenant, member.region);
+      const states = await readTenantState(member.tenant, member.region).catch((error: unknown) => {
+        // The tenant has failed and its result says why; a second fault must not hide that.
+        if (result.status === "failed") return [];
+        throw error;
+      });
       const rateRowsPerS = result.copiedRows > 0 ? result.copiedRows / result.seconds : undefined;
       await registries.get(member.region)?.projection.record(states.map((state) => ({ ...state, rateRowsPerS })));
     },
   });
+  const results = await afterAll([...ended, ...without]);
   const failed = results.some((result) => result.status === "failed");
   const partial = results.some((result) => result.status === "partial");
   await note(failed ? "failed" : partial ? "partial" : "done");
   return results;
 }
 
-/** @throws when tenants failed, naming each with its reason; the others have been moved */
-export function refuseFailures(kind: WaveInputs["kind"], inputs: WaveInputs, results: readonly TenantResult[]): void {
+/** Whether an earlier run of this step has begun and not ended well, e.g. because it was killed. One query. */
+export async function isCutShort(
+  inputs: WaveInputs,
+  registries: ReadonlyMap<RegionTarget, Registry>,
+): Promise<boolean> {
+  const [home] = registries.values();
+  const steps = (await home?.waveSteps.list(inputs.environment, inputs.release.pin)) ?? [];
+  const step = steps.find((one) => one.wave === inputs.wave && one.step === inputs.kind);
+  return step !== undefined && step.status !== "done";
+}
+
+/** @throws when tenants failed on the way forward, naming each with its reason; the others have been moved */
+function refuseFailures(kind: WaveInputs["kind"], inputs: WaveInputs, results: readonly TenantResult[]): void {
   const failed = results.filter((result) => result.status === "failed");
   if (failed.length === 0) return;
   throw new Error(
@@ -68,16 +102,35 @@ export function refuseFailures(kind: WaveInputs["kind"], inputs: WaveInputs, res
   );
 }
 
-/** The outcome of a wave node: `epoch` changes when a tenant moved. */
+/** In the epoch of a node that somebody cancelled: the nodes after it must not go on in the same update. */
+const cancelledMark = "cancelled";
+
+/** Whether a node before this one was cancelled. */
+export function isAfterCancel(inputs: WaveInputs): boolean {
+  return inputs.after?.split(" ").includes(cancelledMark) ?? false;
+}
+
+/**
+ * The outcome of a wave node: `epoch` changes when a tenant moved. On the way back failures end `partial`, named in the
+ * summary: an error would stop the nodes and waves behind this one, and keep their tenants on what they have to leave.
+ *
+ * @throws when tenants failed on the way forward
+ */
 export function outcomeOf(kind: WaveInputs["kind"], inputs: WaveInputs, results: readonly TenantResult[]): NodeOutcome {
-  const partial = results.filter((result) => result.status === "partial").length;
+  if (!goesBack(inputs)) refuseFailures(kind, inputs, results);
+  const partial = results.filter((result) => result.status !== "done").length;
+  const reasons = results.flatMap(({ tenant, status, reason }) =>
+    status === "failed" ? [`${tenant}: ${reason ?? "no reason given"}`] : [],
+  );
+  const failures = reasons.length === 0 ? "" : `; ${reasons.length} failed: ${reasons.join("; ")}`;
+  const isCancelled = results.some((result) => result.isCancelled === true);
   const rows = results.reduce((sum, result) => sum + result.copiedRows, 0);
   const locks = results.flatMap((result) => (result.lockMs === undefined ? [] : [result.lockMs]));
   const longest = locks.length === 0 ? "" : `, ${locks.length} flips, longest lock ${Math.ceil(Math.max(...locks))} ms`;
   const moved = rows > 0 ? `, ${rows} rows copied and compared` : "";
   return {
     status: partial > 0 ? "partial" : "done",
-    summary: `${kind} to ${inputs.release.pin}: ${results.length - partial} of ${results.length} tenants${moved}${longest}`,
-    epoch: `${inputs.release.pin} ${new Date().toISOString()}`,
+    summary: `${kind} to ${inputs.release.pin}: ${results.length - partial} of ${results.length} tenants${moved}${longest}${failures}`,
+    epoch: `${inputs.release.pin} ${new Date().toISOString()}${isCancelled ? ` ${cancelledMark}` : ""}`,
   };
 }
