@@ -43,9 +43,9 @@ export interface KeepResult {
 export async function keepTenant(job: KeepJob): Promise<KeepResult> {
   const connection = { url: resolveReference(job.region.postgresUrl), database: job.database, role: "rc_migrator" };
   const opened: { end(): Promise<void> }[] = [];
-  const open = async (part: string, role: string | undefined = connection.role) => {
+  const open = async (part: string, role: string | null = connection.role) => {
     const applicationName = `${engineApplicationPrefix} ${job.tenant} keeper ${part}`;
-    const client = await connect({ ...connection, role, applicationName });
+    const client = await connect({ ...connection, role: role ?? undefined, applicationName });
     opened.push(client);
     return client;
   };
@@ -72,7 +72,7 @@ export async function keepTenant(job: KeepJob): Promise<KeepResult> {
       control,
       writer: await open("writer"),
       reader: await open("reader"),
-      operator: await open("operator", undefined),
+      operator: await open("operator", null),
     };
     const names = kept.map(({ mirror }) => mirror);
     const epochs = await takeOver(control, sessions.operator, names, `keeper ${hostname()} process ${process.pid}`);

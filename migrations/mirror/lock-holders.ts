@@ -28,10 +28,10 @@ export async function sendAutovacuumAway(operator: pg.Client, tables: readonly s
 /** Who holds locks on these tables that a cutover waits for, e.g. `pid 4711 (platform-api, idle in transaction)`. */
 export async function describeHolders(operator: pg.Client, tables: readonly string[]): Promise<string> {
   const found = await operator.query<{ holder: string }>(
-    `SELECT DISTINCT format('pid %s (%s, %s, transaction since %s s)', activity.pid,
+    `SELECT DISTINCT format('pid %s (%s, %s, transaction since %s)', activity.pid,
        coalesce(nullif(activity.application_name, ''), activity.usename, activity.backend_type),
        coalesce(activity.state, 'state not visible'),
-       coalesce(round(extract(epoch FROM clock_timestamp() - activity.xact_start))::text, '?')) AS holder
+       coalesce(to_char(activity.xact_start, 'HH24:MI:SS "UTC"'), '?')) AS holder
      FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
      WHERE lock.relation = ANY(SELECT to_regclass(quoted) FROM unnest($1::text[]) AS quoted)
        AND lock.granted AND lock.mode = ANY($2)`,
