@@ -133,6 +133,16 @@ describe("preflight", function () {
       assert.match(await look(), /bypasses row-level security/);
       await tenant.admin.query(`ALTER ROLE ${role} NOBYPASSRLS; GRANT rc_migrator TO ${role}`);
       assert.match(await look(), /is a member of rc_migrator, who owns the tables; REVOKE rc_migrator FROM/);
+      await tenant.admin.query(`REVOKE rc_migrator FROM ${role}; GRANT platform_r2 TO ${role}`);
+      const among = (await findObstacles(tenant.admin, "t", promptEncryption, [role, "platform_r2"])).map(obstacleText);
+      assert.match(
+        among.join("\n"),
+        /is a member of platform_r2, whose privileges a fence leaves; REVOKE platform_r2 FROM/,
+      );
+      await tenant.admin.query(`REVOKE platform_r2 FROM ${role}; GRANT pg_write_all_data TO ${role}`);
+      assert.match(await look(), /is a member of pg_write_all_data/);
+      await tenant.admin.query(`REVOKE pg_write_all_data FROM ${role}; ALTER ROLE ${role} CREATEROLE`);
+      assert.match(await look(), /may give itself other roles/);
     } finally {
       await tenant.admin.query(`DROP ROLE ${role}`);
     }

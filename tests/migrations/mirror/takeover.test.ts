@@ -8,7 +8,7 @@ import type { TenantResult } from "../../../migrations/mirror/job.ts";
 import { runTenants } from "../../../migrations/mirror/pool.ts";
 import { databaseUrl } from "../../servers.ts";
 import { Client } from "./client.ts";
-import { createTenant, openBodies, r2, readBodies, seedPrompts, type TestTenant } from "./tenant-fixture.ts";
+import { createTenant, openBodies, r1, r2, readBodies, seedPrompts, type TestTenant } from "./tenant-fixture.ts";
 
 describe("two runs on one tenant", function () {
   this.timeout(120_000);
@@ -89,6 +89,32 @@ describe("two runs on one tenant", function () {
       assert.equal((await prepareTenant(tenant.job(r2))).positions["prompt-encryption"], "switched");
     });
   }
+
+  it("lets a worker that was paused before a flip without mirrors let nobody in after it was taken over", async () => {
+    await seedPrompts(tenant, 10);
+    for (const run of [prepareTenant, cutoverTenant]) assert.equal((await run(tenant.job(r2))).status, "done");
+    // Another content of the same release: only whereabouts and privileges move.
+    const next = { ...r2, hash: "333333333333", pin: "r2@333333333333" };
+    process.env["RC_FAULT_POINT"] = "cutover.lock.before";
+    process.env["RC_FAULT_SIGNAL"] = "SIGSTOP";
+    let worker = 0;
+    const paused = runTenants("cutover", [tenant.job(next)], { concurrency: 1, onWorker: (_, pid) => (worker = pid) });
+    await stopped(() => worker);
+    delete process.env["RC_FAULT_POINT"];
+    await tenant.admin.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE '% control'",
+      [tenant.database],
+    );
+    await sleep(100);
+    for (const run of [prepareTenant, cutoverTenant]) assert.equal((await run(tenant.job(r1))).status, "done");
+    process.kill(worker, "SIGCONT");
+    const [late] = (await paused) as [TenantResult];
+    assert.equal(late.status, "failed");
+    const at = await tenant.admin.query<{ pin: string; stray: boolean }>(
+      "SELECT pin, has_table_privilege('platform_r2', 'public.prompts', 'UPDATE') AS stray FROM rc.whereabouts",
+    );
+    assert.deepEqual(at.rows, [{ pin: r1.pin, stray: false }]);
+  });
 
   it("waits for a writer of the old epoch, and stops it afterwards", async () => {
     const [old, taker, operator] = [
