@@ -8,7 +8,7 @@ export const r1Sources = {
   observability: "91886bbbbdc8647d16b4516bf45ee2fc723d2bd0e908a1b0b914c6a5c28085f4",
 };
 
-const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 2, startSeconds: 60 };
+const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };
 
 /** R1 Beta: the platform on one Docker host, prompts in clear, the Alembic baseline. */
 export const r1: Release = {

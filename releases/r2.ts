@@ -8,7 +8,7 @@ export const r2Sources = {
   observability: "153c9973c984bc268174fa2494503f81e8e1ce5edcf842e2ddfd50456b04b204",
 };
 
-const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 2, startSeconds: 60 };
+const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };
 
 /** R2 Release Preview: API v2, Vault, and every prompt and message body sealed with its tenant's own key. */
 export const r2: Release = {

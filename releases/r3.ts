@@ -1,6 +1,6 @@
 import type { Release } from "./release.ts";
 
-const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 2, startSeconds: 60 };
+const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };
 const resources = { cpuCores: 0.5, memoryMib: 512, replicas: 2 };
 
 /** R3 Early Access, as far as it is known. Its open blockers say what is missing; nothing can be promoted to it before. */

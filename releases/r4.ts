@@ -1,7 +1,7 @@
 import type { Release } from "./release.ts";
 import { r3 } from "./r3.ts";
 
-const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 2, startSeconds: 60 };
+const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };
 
 /** R4 General Availability, as far as it is known. Its open blockers say what is missing; nothing can be promoted to it before. */
 export const r4: Release = {

@@ -18,7 +18,6 @@ async function readPins(): Promise<Record<string, string>> {
   return JSON.parse(stdout) as Record<string, string>;
 }
 
-const before = await readPins();
 for (const release of releases) {
   const file = inRepository(`releases/${release}.ts`);
   let text = await readFile(file, "utf8");
@@ -31,7 +30,8 @@ for (const release of releases) {
 const after = await readPins();
 for (const name of pinned) {
   let text = await readFile(inRepository(name), "utf8");
-  for (const release of releases) text = text.replaceAll(before[release] ?? "", after[release] ?? "");
+  for (const release of releases)
+    text = text.replaceAll(new RegExp(`\\b${release}@[0-9a-f]{12}\\b`, "g"), after[release] ?? "");
   await writeFile(inRepository(name), text);
 }
-for (const release of releases) console.log(`${before[release]} -> ${after[release]}`);
+for (const release of releases) console.log(after[release]);
