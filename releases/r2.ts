@@ -210,7 +210,7 @@ export const r2: Release = {
     },
     {
       id: "older-ciphertext",
-      text: "An older ciphertext put back into its own row opens; coordinator verify finds it, reading does not.",
+      text: "An older ciphertext put back into its own row opens, and no command of this release finds it.",
     },
     {
       id: "later-data-work",
