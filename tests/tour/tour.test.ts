@@ -10,6 +10,7 @@ import type { Readable, Writable } from "node:stream";
 import { execa } from "execa";
 import { runTour, type TourEntry } from "../../local/tour/tour.ts";
 import { stopTraffic } from "../../local/tour/traffic.ts";
+import { workflowCommands, workflowFiles } from "../docs/workflow-commands.ts";
 import { readmeCommands } from "./readme-commands.ts";
 
 /** The main job on a platform of its own: free ports, own folders, gone afterwards. */
@@ -91,6 +92,22 @@ describe("the tour, short", function () {
       assert.equal(exitCode, 0, `\`${line}\` ended with ${exitCode}:\n${all}`);
     }
   });
+
+  for (const [name, file] of Object.entries(workflowFiles))
+    it(`runs the steps of the workflow to copy, ${name}, that ask a platform`, async () => {
+      const values = { "matrix.environment": "dev", "runner.temp": folder };
+      const steps = workflowCommands(file, values).filter((step) => step.needsPlatform);
+      assert.ok(steps.length > 0);
+      for (const step of steps) {
+        const ran = await execa("bash", ["-e", "-o", "pipefail", "-c", step.run], {
+          env: { ...step.env, ...environment, RUNNER_TEMP: folder, GITHUB_ENV: join(folder, "github-env") },
+          reject: false,
+          all: true,
+          stdin: "ignore",
+        });
+        assert.equal(ran.exitCode, 0, `${file}, step "${step.name}", ended with ${ran.exitCode}:\n${ran.all}`);
+      }
+    });
 
   it("refuses a rollback to a release that never ran, and changes nothing", async () => {
     const state = join(folder, "backend/.pulumi/stacks/release-coordinator/dev.json");
