@@ -1,4 +1,4 @@
-import { onboardTenants } from "../onboarding.ts";
+import { type OnboardingResult, onboardTenants } from "../onboarding.ts";
 import { resolveReference } from "../reference.ts";
 import { ensureRegistry } from "../registry/registry-schema.ts";
 import { registryUrl } from "../registry/registry-session.ts";
@@ -39,6 +39,7 @@ export const tenantsNode: MigrationNode<TenantsInputs> = {
       const wanted = await missing(inputs, registries);
       // One group a region and release: one Alembic process each.
       const groups = Map.groupBy(wanted, ({ region, release }) => `${region.name} ${release.pin}`);
+      const failed: OnboardingResult[] = [];
       for (const [first, ...rest] of groups.values()) {
         if (first === undefined) continue;
         const results = await onboardTenants({
@@ -48,13 +49,13 @@ export const tenantsNode: MigrationNode<TenantsInputs> = {
           releaseRoles: inputs.releaseRoles,
           tenants: [first, ...rest].map(({ id, tags, isProbe }) => ({ id, tags, isProbe })),
         });
-        const failed = results.filter((result) => result.status === "failed");
-        if (failed.length > 0)
-          throw new Error(
-            `onboarding: ${failed.length} of ${results.length} tenants failed, the others are served; mend and run pulumi up again:\n` +
-              failed.map((result) => `  ${result.reason ?? result.tenant}`).join("\n"),
-          );
+        failed.push(...results.filter((result) => result.status === "failed"));
       }
+      if (failed.length > 0)
+        throw new Error(
+          `onboarding: ${failed.length} of ${wanted.length} tenants failed, the others are served; mend and run pulumi up again:\n` +
+            failed.map((result) => `  ${result.reason ?? result.tenant}`).join("\n"),
+        );
       const seeds = inputs.seeds.length;
       return {
         status: "done",
