@@ -115,3 +115,23 @@ export async function readTotals(client: pg.Client, mirror: string): Promise<Cop
     unverifiedKeys: Number(row?.unverified_keys ?? 0),
   };
 }
+
+/**
+ * Places at which a mirror's ranges do not tile the key space from minus to plus infinity: none after a copy that has
+ * ended. A gap means that somebody has edited the ledger, and that nobody knows what is in the copy there.
+ *
+ * @param pairs names of the mirror's pairs: one without any range counts as a gap
+ */
+export async function countGaps(client: pg.Client, mirror: string, pairs: readonly string[]): Promise<number> {
+  const found = await client.query<{ gaps: string }>(
+    `SELECT count(*) FILTER (WHERE range.pair IS NULL OR
+         CASE WHEN nth = 1 THEN lower IS NOT NULL ELSE before IS NULL OR lower IS DISTINCT FROM before END
+         OR (nth = of AND upper IS NOT NULL)) AS gaps
+     FROM unnest($2::text[]) AS wanted(pair) LEFT JOIN (
+       SELECT pair, lower, upper, lag(upper) OVER keys AS before, row_number() OVER keys AS nth,
+         count(*) OVER (PARTITION BY pair) AS of
+       FROM rc.range WHERE mirror = $1 WINDOW keys AS (PARTITION BY pair ORDER BY ordinal)) AS range USING (pair)`,
+    [mirror, pairs],
+  );
+  return Number(found.rows[0]?.gaps ?? 0);
+}

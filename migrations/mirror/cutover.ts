@@ -77,6 +77,9 @@ export async function cutover(
     const codecs = isEqual && !needsKeys ? undefined : await warmCodecs(moving);
     // A transaction timeout ends the session too, so this one is not the run's own.
     const client = await connectOnce(run);
+    // The server may end it between two statements: the next one then only says that the client cannot be used.
+    let ended: unknown;
+    client.on("error", (error) => (ended ??= error));
     try {
       return await attempt(run, client, moving, codecs, grants, tables);
     } catch (error) {
@@ -89,7 +92,7 @@ export async function cutover(
         continue;
       }
       needsKeys ||= error instanceof KeysNeededError;
-      const state = stateOf(error);
+      const state = stateOf(error) ?? stateOf(ended);
       if (!(error instanceof TooManyKeysError) && (state === undefined || !passing.has(state)))
         throw withoutRows(error);
       if (state === sqlState.lockNotAvailable) holders.add(await describeHolders(run.sessions.operator, tables));

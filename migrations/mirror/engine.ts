@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { CancelledError, takeOver, TakenOverError } from "../ledger/epoch.ts";
 import { ensureMirror, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
-import { readTotals } from "../ledger/range.ts";
+import { countGaps, readTotals } from "../ledger/range.ts";
 import { ensureLedger } from "../ledger/schema.ts";
 import { lockTenant } from "../ledger/tenant-lock.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
@@ -78,6 +78,13 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
         );
       }
       const shapes = await readShapes(run.sessions.control, goal.definition);
+      const pairs = shapes.map((shape) => shape.id);
+      const gaps = await countGaps(run.sessions.control, goal.definition.name, pairs);
+      if (gaps > 0) {
+        throw new CutoverError(
+          `tenant ${job.tenant}: the ranges of ${goal.definition.name} have ${gaps} gaps, somebody has edited rc.range; what was copied there is not known: finalize the mirror away and prepare it again`,
+        );
+      }
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
       mirrors.push({ goal, lanes, sealing: openSealing(run, goal), shapes });
     }

@@ -7,7 +7,7 @@ import type { Keyring, KeysetClass } from "../vault/keyring.ts";
 import type { MirrorDefinition, MirrorPair } from "./definition.ts";
 import { recordIdOf } from "./key-space.ts";
 
-/** A payload that cannot be brought to the other side. Carries the record's table, never its value. */
+/** A payload that cannot be brought to the other side. Carries the record's table and id, never its value. */
 export class PayloadError extends Error {
   override readonly name = "PayloadError";
 }
@@ -16,7 +16,7 @@ export class PayloadError extends Error {
 export interface PayloadCodec {
   /** Version of the keyset in use, for the ledger. */
   readonly keysetVersion: number;
-  /** A payload of `fromSide` as the other side stores it. @throws {OpenError} @throws {PayloadError} */
+  /** A payload of `fromSide` as the other side stores it. @throws {OpenError} `unknown-key` @throws {PayloadError} naming the row */
   convert(fromSide: Side, key: KeyText, payload: Buffer): Buffer;
   /** Whether the sealed value opens to exactly this plain one. @throws {OpenError} `unknown-key` only */
   isEqual(key: KeyText, plain: Buffer, sealed: Buffer): boolean;
@@ -81,11 +81,21 @@ export class Sealing {
 
 function pairCodec(pair: MirrorPair, aead: Aead, version: number, bind: (recordId: string) => Buffer): PayloadCodec {
   const open = (key: KeyText, sealed: Buffer): Buffer => aead.open(sealed, bind(recordIdOf(key)));
+  const openNamed = (key: KeyText, sealed: Buffer): Buffer => {
+    try {
+      return open(key, sealed);
+    } catch (error) {
+      if (!(error instanceof OpenError) || error.reason === "unknown-key") throw error;
+      throw new PayloadError(
+        `${pair.sink}, row ${recordIdOf(key)}: ${error.message}; restore it from a backup, or let the release that serves write it anew`,
+      );
+    }
+  };
   return {
     keysetVersion: version,
     convert(fromSide, key, payload) {
       if (fromSide === "source") return aead.seal(payload, bind(recordIdOf(key)));
-      const plain = open(key, payload);
+      const plain = openNamed(key, payload);
       // PostgreSQL's text holds neither; without this the whole chunk would fail with an error that names nothing.
       if (plain.includes(0) || !isUtf8(plain)) {
         throw new PayloadError(
