@@ -1,0 +1,162 @@
+import pg from "pg";
+import type { Position } from "../../migrations/ledger/position.ts";
+import type { JobKind, TenantJob, TenantResult } from "../../migrations/mirror/job.ts";
+import { resolveReference } from "../../migrations/reference.ts";
+import { associatedData } from "../../migrations/tink/associated-data.ts";
+import { Keyring } from "../../migrations/vault/keyring.ts";
+import { Transit } from "../../migrations/vault/transit.ts";
+import type { ReleaseTarget } from "../../migrations/wave-inputs.ts";
+import { r1, r2 } from "../migrations/mirror/tenant-fixture.ts";
+import { databaseUrl, dropDatabase, roleUrl } from "../servers.ts";
+import { EngineProcess, type Fault } from "./engine-process.ts";
+import type { BodyKind } from "./operation-log.ts";
+import type { BodyPlace } from "./stored-bodies.ts";
+
+/** Environment of all drills. */
+export const environment = "drl";
+
+/** The mirror that the drills move. */
+export const mirror = "prompt-encryption";
+
+/** A job with five minutes for a tenant of the drills. */
+export function drillJob(
+  tenant: string,
+  database: string,
+  release: ReleaseTarget,
+  changes: Partial<TenantJob> = {},
+): TenantJob {
+  return {
+    environment,
+    tenant,
+    database,
+    region: {
+      name: "local",
+      postgresUrl: "env:DRL_POSTGRES_URL",
+      vaultAddress: "env:DRL_VAULT_ADDR",
+      vaultToken: "env:DRL_VAULT_TOKEN",
+    },
+    release,
+    back: release === r1 ? r2 : r1,
+    releaseRoles: [r1.role, r2.role],
+    deadlineMs: Date.now() + 300_000,
+    ...changes,
+  };
+}
+
+/** A tenant of one case: its database, and the engine that is under test. */
+export class DrillTenant {
+  readonly tenant: string;
+  readonly database: string;
+  /** Superuser session. */
+  readonly admin: pg.Client;
+  readonly #migrationsFolder: string;
+  readonly #sessions: pg.Client[] = [];
+  readonly #runs = new Set<EngineProcess>();
+  #keyring: Keyring | undefined;
+
+  private constructor(tenant: string, database: string, migrationsFolder: string, admin: pg.Client) {
+    this.tenant = tenant;
+    this.database = database;
+    this.admin = admin;
+    this.#migrationsFolder = migrationsFolder;
+  }
+
+  static async open(tenant: string, database: string, migrationsFolder: string): Promise<DrillTenant> {
+    const admin = new pg.Client({ connectionString: databaseUrl(database) });
+    admin.on("error", () => {}); // dropping the database at the end cuts it
+    await admin.connect();
+    return new DrillTenant(tenant, database, migrationsFolder, admin);
+  }
+
+  get place(): BodyPlace {
+    return { url: databaseUrl(this.database), environment, tenant: this.tenant };
+  }
+
+  job(release: ReleaseTarget, changes?: Partial<TenantJob>): TenantJob {
+    return drillJob(this.tenant, this.database, release, changes);
+  }
+
+  /** Starts a run of the engine; `finalize` takes the mirror to its end. */
+  start(kind: JobKind, release: ReleaseTarget, fault?: Fault, changes?: Partial<TenantJob>): EngineProcess {
+    const named = kind === "finalize" ? { mirrors: [mirror] } : {};
+    const run = new EngineProcess(this.#migrationsFolder, kind, this.job(release, { ...named, ...changes }), fault);
+    this.#runs.add(run);
+    return run;
+  }
+
+  /** A run to its end. @throws {Error} it ended other than `done` */
+  async move(kind: JobKind, release: ReleaseTarget): Promise<TenantResult> {
+    const result = await this.start(kind, release).ended();
+    if (result?.status !== "done") {
+      throw new Error(
+        `${kind} to ${release.id} ended ${result?.status ?? "without a report"}: ${result?.reason ?? ""}`,
+      );
+    }
+    return result;
+  }
+
+  /** A run that is killed at a fault point. @throws {Error} it did not get there */
+  async kill(kind: JobKind, release: ReleaseTarget, at: Fault["at"]): Promise<void> {
+    const result = await this.start(kind, release, { at }).ended();
+    if (result !== undefined)
+      throw new Error(`${kind} to ${release.id} did not reach ${at}: ${result.reason ?? "done"}`);
+  }
+
+  async position(): Promise<Position> {
+    const found = await this.admin.query<{ position: Position }>("SELECT position FROM rc.mirror WHERE mirror = $1", [
+      mirror,
+    ]);
+    return found.rows[0]?.position ?? "off";
+  }
+
+  /** A session of a release's role, as its services have. */
+  async as(role: "platform_r1" | "platform_r2"): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: roleUrl(role, databaseUrl(this.database)) });
+    client.on("error", () => {});
+    await client.connect();
+    this.#sessions.push(client);
+    return client;
+  }
+
+  /** The tenant's keys, as the services of R2 hold them: never those of the engine under test. */
+  keyring(): Keyring {
+    this.#keyring ??= new Keyring({
+      client: this.admin,
+      tenant: this.tenant,
+      transit: new Transit({
+        address: resolveReference("env:DRL_VAULT_ADDR"),
+        token: resolveReference("env:DRL_VAULT_TOKEN"),
+        mount: `transit-${environment}`,
+      }),
+    });
+    return this.#keyring;
+  }
+
+  /** Seals a body as R2's services do. */
+  async seal(kind: BodyKind, id: string, body: string): Promise<Buffer> {
+    const { aead } = await this.keyring().get("prompt");
+    return aead.seal(Buffer.from(body), associatedData(environment, this.tenant, `${kind}.body`, id));
+  }
+
+  /** What Alembic's contract revision does; nothing unless the mirror is retired. */
+  async contract(): Promise<void> {
+    if ((await this.position()) !== "retired") return;
+    await this.admin.query("DROP TABLE IF EXISTS public.prompt_bodies, public.message_bodies");
+  }
+
+  /** What the downgrade of the contract revision does; nothing when it was not applied. */
+  async undoContract(): Promise<void> {
+    await this.admin.query(
+      `SET ROLE rc_migrator;
+       CREATE TABLE IF NOT EXISTS public.prompt_bodies (prompt_id uuid PRIMARY KEY, body text NOT NULL);
+       CREATE TABLE IF NOT EXISTS public.message_bodies (message_id uuid PRIMARY KEY, body text NOT NULL);
+       RESET ROLE`,
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#runs].map((run) => run.end()));
+    await Promise.all([this.admin, ...this.#sessions].map((client) => client.end().catch(() => {})));
+    await dropDatabase(this.database);
+  }
+}
