@@ -32,7 +32,8 @@ export class Database extends pulumi.ComponentResource {
   readonly keeperLogin: DatabaseLogin;
 
   constructor(name: string, args: DatabaseArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("release-coordinator:components:Database", name, args, opts);
+    // The state shows a component's inputs as they are given here: the address carries a password, so it is left out.
+    super("release-coordinator:components:Database", name, { releaseRoles: args.releaseRoles }, opts);
     const at = new URL(args.url);
     const provider = new Provider(
       `${name}-postgres`,

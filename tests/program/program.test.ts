@@ -73,6 +73,13 @@ describe("the program, under mocks", () => {
     assert.doesNotMatch(JSON.stringify(nodes), /hunter2|mocked-password|mocked-token|mocked-secret/);
   });
 
+  it("shows no credential in the inputs of a component, which the state keeps as they are", async () => {
+    const asked = await runMocked(environmentOf("dev"), imagesFile);
+    const components = asked.filter((resource) => resource.type.startsWith("release-coordinator:"));
+    assert.ok(components.length > 5);
+    assert.doesNotMatch(JSON.stringify(components), /hunter2|mocked-password|mocked-token|mocked-secret/);
+  });
+
   it("keeps the nodes' direction out of their inputs: promotion and rollback differ in pins only", async () => {
     const forward = find(await runMocked(environmentOf("dev", pins(r2, r1)), imagesFile), "canary-cutover", "Cutover");
     const back = find(await runMocked(environmentOf("dev", pins(r1, r2)), imagesFile), "canary-cutover", "Cutover");
