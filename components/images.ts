@@ -13,9 +13,10 @@ export interface Image {
 /** Images of an environment by `<release>/<service>`; `keeper` for the keeper. */
 export type Images = Readonly<Record<string, Image>>;
 
-/** Reads the list that `images` in the stack file names. @throws {RunError} when it cannot be read */
-export function readImages(reference: string): Images {
-  const file = resolveReference(reference);
+/** The list that `images` in the stack file is, or names. @throws {RunError} when the file cannot be read */
+export function readImages(source: string | Images): Images {
+  if (typeof source !== "string") return source;
+  const file = resolveReference(source);
   try {
     return JSON.parse(readFileSync(file, "utf8")) as Images;
   } catch (error) {
@@ -27,6 +28,8 @@ export function readImages(reference: string): Images {
 export function getImage(images: Images, name: string): Image {
   const image = images[name];
   if (image === undefined)
-    throw new RunError(`images: none for ${name}; there are ${Object.keys(images).join(", ")}; build them: make up`);
+    throw new RunError(
+      `images: none for ${name}; there are ${Object.keys(images).join(", ")}; fetch or build them: coordinator images resolve, or make up`,
+    );
   return image;
 }

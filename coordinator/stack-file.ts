@@ -3,13 +3,16 @@ import { basename, dirname, join } from "node:path";
 import { parseDocument } from "yaml";
 import { environmentKey } from "./history/history.ts";
 import type { Pins, WavePins } from "./history/pinned-state.ts";
-import { appendItem, removeEntry, setValue } from "./yaml-edit.ts";
+import { appendItem, removeEntry, removeItem, setBlock, setValue } from "./yaml-edit.ts";
+import type { EditValue } from "./yaml-edit.ts";
 
 /** What this class reads of an environment; releases/environment.ts checks the whole. */
 interface EnvironmentShape {
   readonly pins?: Readonly<Record<string, Partial<WavePins>>>;
   readonly present?: Readonly<Record<string, boolean>>;
   readonly finalize?: Readonly<Record<string, readonly string[]>>;
+  readonly leaving?: readonly string[];
+  readonly waves?: readonly { readonly name?: string }[];
 }
 
 /**
@@ -67,6 +70,40 @@ export class StackFile {
   addPresent(part: string): void {
     if (this.#shape().present?.[part] === true) return;
     this.#text = setValue(this.#text, pathTo("present", part), true);
+  }
+
+  /** The end of a part that has lost its protection; only `coordinator decommission` asks for it. */
+  removePresent(part: string): void {
+    if (this.#shape().present?.[part] === true) this.#text = setValue(this.#text, pathTo("present", part), "false");
+  }
+
+  /** Takes the protection off a part or a wave with the next update. */
+  addLeaving(name: string): void {
+    if (this.#shape().leaving?.includes(name)) return;
+    this.#text = appendItem(this.#text, pathTo("leaving"), name);
+  }
+
+  removeLeaving(name: string): void {
+    const names = this.#shape().leaving ?? [];
+    if (!names.includes(name)) return;
+    this.#text =
+      names.length === 1
+        ? removeEntry(this.#text, pathTo("leaving"))
+        : removeItem(this.#text, pathTo("leaving"), names.indexOf(name));
+  }
+
+  /** Takes a wave out, with its pins and what it finalizes. */
+  removeWave(name: string): void {
+    const index = (this.#shape().waves ?? []).findIndex((wave) => wave.name === name);
+    if (index < 0) return;
+    this.removeFinalize(name);
+    this.#text = removeItem(this.#text, pathTo("waves"), index);
+    this.#text = removeEntry(this.#text, pathTo("pins", name));
+  }
+
+  /** Writes the images themselves, one a line; what stood there is replaced. */
+  setImages(images: { readonly [key: string]: EditValue }): void {
+    this.#text = setBlock(this.#text, pathTo("images"), images);
   }
 
   finalize(): Readonly<Record<string, readonly string[]>> {

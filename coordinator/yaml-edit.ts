@@ -48,6 +48,36 @@ export function removeEntry(text: string, path: readonly string[]): string {
   return splice(text, start - (before?.[0].length ?? 0), end, "");
 }
 
+/** Removes one item of a list, with its line in a block list; the last one leaves `[]`. */
+export function removeItem(text: string, path: readonly string[], index: number): string {
+  const list = nodeAt(text, path);
+  const item = isSeq(list) ? (list.items[index] as Node | undefined) : undefined;
+  if (!isSeq(list) || item === undefined) return text;
+  if (list.items.length === 1) return replaced(text, list, []);
+  const start = startOf(item);
+  const end = contentEnd(text, item);
+  if (!list.flow) return splice(text, lineStart(text, text.lastIndexOf("-", start)), lineEnd(text, end) + 1, "");
+  const after = /^\s*,\s*/.exec(text.slice(end));
+  if (after) return splice(text, start, end + after[0].length, "");
+  const before = /,\s*$/.exec(text.slice(0, start));
+  return splice(text, start - (before?.[0].length ?? 0), end, "");
+}
+
+/** Sets a map to these entries, one a line, as people read them in a pull request. */
+export function setBlock(
+  text: string,
+  path: readonly string[],
+  entries: { readonly [key: string]: EditValue },
+): string {
+  const lines = Object.entries(entries).map(([key, value]) => `${key}: ${written(value)}`);
+  const marked = setValue(text, path, blockMark);
+  const indent = `${indentAt(marked, lineIndent(marked, marked.indexOf(blockMark)))}  `;
+  return marked.replace(` ${blockMark}`, lines.map((line) => `\n${indent}${line}`).join(""));
+}
+
+/** Stands for a moment where a block map goes. */
+const blockMark = "coordinator-block-mark";
+
 function nodeAt(text: string, path: readonly string[]): Node | undefined {
   const document = parseDocument(text);
   const found = path.length === 0 ? document.contents : document.getIn(path, true);
@@ -115,6 +145,12 @@ function lineEnd(text: string, offset: number): number {
 
 function indentAt(text: string, offset: number): string {
   return " ".repeat(offset - lineStart(text, offset));
+}
+
+/** Offset of the first character of the line that is no space. */
+function lineIndent(text: string, offset: number): number {
+  const start = lineStart(text, offset);
+  return start + (/^ */.exec(text.slice(start))?.[0].length ?? 0);
 }
 
 function splice(text: string, start: number, end: number, inserted: string): string {

@@ -18,6 +18,7 @@ export function crossFaults(raw: unknown, file: string): Fault[] {
     ...waveFaults(environment, file),
     ...pinFaults(environment, file),
     ...finalizeFaults(environment, file),
+    ...leavingFaults(environment, file),
     ...repeatedFaults("tenants", "id", environment, file),
     ...repeatedFaults("regions", "name", environment, file),
     ...plannedFaults(environment, file),
@@ -105,6 +106,18 @@ function finalizeFaults(environment: Piece, file: string): Fault[] {
         : [],
     ),
   ]);
+}
+
+/** What leaves must still be there: protection is taken off before a part is taken out. */
+function leavingFaults(environment: Piece, file: string): Fault[] {
+  const present = pieceOf(environment["present"]);
+  const waves = listOf(environment["waves"]).map((wave) => pieceOf(wave)["name"]);
+  const known = [...["vault", "milvus"].filter((part) => present[part] === true), ...waves];
+  return listOf(environment["leaving"]).flatMap((name, index) =>
+    typeof name !== "string" || known.includes(name)
+      ? []
+      : [at(["leaving", index], name, `a part that is present, or a wave of this file: ${known.join(", ")}`, file)],
+  );
 }
 
 function plannedFaults(environment: Piece, file: string): Fault[] {

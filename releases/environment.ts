@@ -2,6 +2,7 @@ import { z } from "zod";
 import { crossFaults } from "./environment-checks.ts";
 import { FaultReport, explainValue, faultsOfIssues } from "./fault.ts";
 import type { Fault } from "./fault.ts";
+import { imagesSchema } from "./image-list.ts";
 import { findPinIn, pinForm } from "./pin.ts";
 import { reference, secretReference } from "./reference.ts";
 import { amount, calendarDate, closed, oneOf, releaseId, sentence, slug, text, whole, yesNo } from "./schema.ts";
@@ -72,13 +73,21 @@ export const environmentSchema = closed({
   regions: z.array(region, { error: "a list of regions" }).min(1, { error: "at least one region" }),
   /** Needed by runtime docker. `basePort`: first of 100 free ports. */
   docker: closed({ host: reference, basePort: reference }).optional(),
-  /** File with the image of every `<release>/<service>`. */
-  images: reference,
+  /** The image of every `<release>/<service>`, or the file that holds them; `coordinator images resolve` writes either. */
+  images: imagesSchema,
+  /** Where artifacts are fetched: `https://host/prefix`; plain http only on this machine. Needed by `images resolve` alone. */
+  registry: closed({
+    url: reference,
+    username: reference.optional(),
+    password: secretReference.optional(),
+  }).optional(),
   gateway: closed({ url: reference }),
   flags: closed({ file: reference }),
   metrics: closed({ url: reference }).optional(),
   /** Stateful parts that are rendered whatever is pinned. */
   present: closed({ vault: yesNo, milvus: yesNo }),
+  /** Parts and waves that lose their protection, so that they can leave the program; written by `coordinator decommission`. */
+  leaving: z.array(slug, { error: "a list of parts and waves" }).default([]),
   /** In the order in which they move. */
   waves: z.array(waveSchema, { error: "a list of waves" }).min(1, { error: "at least one wave" }),
   pins: z.record(z.string(), wavePinsSchema, { error: "an object: wave name, then now and back" }),

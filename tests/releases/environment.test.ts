@@ -35,6 +35,8 @@ const singleFaults: readonly { path: readonly PropertyKey[]; value: unknown; at?
   { path: ["failureBudget", "maxFailedPercent"], value: 51 },
   { path: ["backup", "keepDays"], value: 0 },
   { path: ["planned", "r3"], value: "2027-02-30" },
+  { path: ["leaving"], value: ["milvus"], at: "leaving.0" },
+  { path: ["registry"], value: { url: "https://u:hunter2@registry.example" }, at: "registry.url" },
   { path: ["naem"], value: "dev" },
 ];
 
