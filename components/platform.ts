@@ -54,6 +54,7 @@ export class Platform extends pulumi.ComponentResource {
               address: resolveReference(region.vault.address),
               token: pulumi.secret(resolveReference(region.vault.token)),
               releases: rollout.vaultReleases,
+              isLeaving: environment.leaving.includes("vault"),
             },
             child,
           )
@@ -130,6 +131,7 @@ export class Platform extends pulumi.ComponentResource {
             concurrency: 2,
             prepareAfter: [tenants, flagsOff, ...keeper],
             cutoverAfter: [...fleets, ...waves.map((before) => before.cutover)],
+            isLeaving: environment.leaving.includes(wave.name),
           },
           child,
         ),

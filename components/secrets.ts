@@ -17,6 +17,8 @@ export interface SecretsArgs {
   readonly releases: readonly string[];
   /** Where Vault writes its audit log, seen from Vault. @default `stdout` */
   readonly auditFile?: string;
+  /** Takes the protection off the transit mount, so that the next update may remove it. @default false */
+  readonly isLeaving?: boolean;
 }
 
 /** How a service logs in to Vault (approle). */
@@ -39,7 +41,9 @@ export class Secrets extends pulumi.ComponentResource {
   readonly keeperLogin: VaultLogin;
 
   constructor(name: string, args: SecretsArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("release-coordinator:components:Secrets", name, args, opts);
+    // Not among the inputs that the state shows: the token, and the protection, whose end is no change of the component.
+    const { isLeaving = false, token: _token, ...inputs } = args;
+    super("release-coordinator:components:Secrets", name, inputs, opts);
     const provider = new Provider(
       `${name}-vault`,
       { address: args.address, token: args.token, skipChildToken: true },
@@ -53,7 +57,7 @@ export class Secrets extends pulumi.ComponentResource {
         type: "transit",
         description: "KEKs of tenants (kek-<tenant>); a deleted key is a shredded tenant",
       },
-      { ...child, protect: true },
+      { ...child, protect: !isLeaving },
     );
     const approle = new AuthBackend(`${name}-approle`, { type: "approle", path: "approle" }, child);
     new Audit(

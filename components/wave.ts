@@ -8,6 +8,8 @@ export interface WaveArgs extends Omit<WaveNodeArgs, "mirrors" | "after"> {
   readonly prepareAfter: readonly pulumi.Resource[];
   /** What has to be true before authority moves: healthy fleets, the cutovers of the waves before. */
   readonly cutoverAfter: readonly pulumi.Resource[];
+  /** Takes the protection off the nodes, so that the next update may drop them. @default false */
+  readonly isLeaving?: boolean;
 }
 
 /**
@@ -19,17 +21,23 @@ export class Wave extends pulumi.ComponentResource {
   readonly cutover: Cutover;
   private readonly inputs: WaveNodeArgs;
   private readonly waveName: string;
+  private readonly protection: { readonly protect: boolean };
 
   constructor(name: string, args: WaveArgs, opts?: pulumi.ComponentResourceOptions) {
     super("release-coordinator:components:Wave", name, {}, opts);
-    const { prepareAfter, cutoverAfter, ...inputs } = args;
+    const { prepareAfter, cutoverAfter, isLeaving = false, ...inputs } = args;
     this.waveName = name;
     this.inputs = inputs;
-    this.prepare = new Prepare(`${name}-prepare`, inputs, { parent: this, dependsOn: [...prepareAfter] });
+    this.protection = { protect: !isLeaving };
+    this.prepare = new Prepare(`${name}-prepare`, inputs, {
+      parent: this,
+      dependsOn: [...prepareAfter],
+      ...this.protection,
+    });
     this.cutover = new Cutover(
       `${name}-cutover`,
       { ...inputs, after: this.prepare.epoch },
-      { parent: this, dependsOn: [this.prepare, ...cutoverAfter] },
+      { parent: this, dependsOn: [this.prepare, ...cutoverAfter], ...this.protection },
     );
     this.registerOutputs({ prepare: this.prepare.summary, cutover: this.cutover.summary });
   }
@@ -43,7 +51,7 @@ export class Wave extends pulumi.ComponentResource {
     return new Finalize(
       `${this.waveName}-finalize`,
       { ...this.inputs, mirrors, after },
-      { parent: this, dependsOn: [this.cutover, ...dependsOn] },
+      { parent: this, dependsOn: [this.cutover, ...dependsOn], ...this.protection },
     );
   }
 }

@@ -1,9 +1,12 @@
 import { Command, CommanderError } from "commander";
 import { registerCheck } from "./check.ts";
+import { registerDecommission } from "./decommission.ts";
 import { registerDiff } from "./diff.ts";
+import { registerDoctor } from "./doctor.ts";
 import { registerFinalize } from "./finalize.ts";
 import { registerHold } from "./hold.ts";
 import { registerHistory } from "./history.ts";
+import { registerImages } from "./images.ts";
 import { registerKeep } from "./keep.ts";
 import { registerLint } from "./lint.ts";
 import { registerMaintenance } from "./maintenance.ts";
@@ -29,8 +32,11 @@ const registrations = [
   registerKeep,
   registerTenant,
   registerMaintenance,
+  registerDecommission,
   registerHold,
   registerRescind,
+  registerImages,
+  registerDoctor,
   registerLint,
 ];
 
