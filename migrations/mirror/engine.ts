@@ -35,7 +35,7 @@ export function prepareTenant(job: TenantJob): Promise<TenantResult> {
       const { name } = goal.definition;
       const shapes = await readShapes(run.sessions.control, goal.definition).catch((error: unknown) => {
         if (step === "nothing") return [];
-        throw error;
+        throw new Error(`tenant ${job.tenant}: ${withoutRows(error).message}`);
       });
       if (step === "nothing") {
         if (!goal.isUnderWay) await clearStaleCapture(run, name, shapes);

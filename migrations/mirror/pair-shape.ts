@@ -103,7 +103,7 @@ async function readTable(client: pg.Client, pair: MirrorPair, name: string): Pro
   const payloadType = typeOf(pair.payload);
   if (payloadType !== "bytea" && payloadType !== "text" && !payloadType.startsWith("character varying")) {
     throw new Error(
-      `table ${name}: ${pair.payload} is ${payloadType}; a mirror carries text, character varying or bytea`,
+      `table ${name}: ${pair.payload} is ${payloadType}; a mirror carries text, character varying or bytea: change it with an Alembic step`,
     );
   }
   return {

@@ -4,8 +4,11 @@ import type { Stage } from "./stage.ts";
 /** One case of a drill; the same title and the same random numbers come from the same seed. */
 export interface DrillCase {
   readonly title: string;
-  /** Throws when a promise was broken. `random` is the case's own: it does not depend on the cases before. */
-  run(stage: Stage, random: SeededRandom): Promise<void>;
+  /**
+   * Throws when a promise was broken. `random` is the case's own: it does not depend on the cases before.
+   * @returns a remark for the person who reads along
+   */
+  run(stage: Stage, random: SeededRandom): Promise<string | void>;
 }
 
 /** A family of faults and what has to hold under them. */

@@ -5,5 +5,6 @@ export function assertClosed(result: TenantResult | undefined, reason: RegExp): 
   if (result?.status !== "failed")
     throw new Error(`the run ended ${result?.status ?? "without a report"}, it should have failed`);
   if (!reason.test(result.reason ?? "")) throw new Error(`the reason is: ${result.reason}`);
-  if (/secret|lorem|base (prompt|message)/.test(JSON.stringify(result))) throw new Error("the report quotes a row");
+  if (/forged secret|secret-literal|lorem|base (prompt|message)/.test(JSON.stringify(result)))
+    throw new Error("the report quotes a row");
 }

@@ -1,18 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { r1, r2 } from "../migrations/mirror/tenant-fixture.ts";
-import { getPostgresUrl } from "../servers.ts";
 import type { Drill, DrillCase } from "./drill.ts";
 import type { DrillTenant } from "./drill-tenant.ts";
 import { judge } from "./judge.ts";
 import { bodyDigest } from "./operation-log.ts";
 import { Traffic } from "./traffic.ts";
+import { untilBlocked } from "./until-blocked.ts";
 
 /** Writes at the moments at which an engine of this kind loses them. */
 export const live: Drill = {
   name: "traffic",
   about: "slow commits, hot rows, bare key changes and writes behind the copy's back, at the moments that hurt",
-  cases: () => [slowCommit, lastMoment, keyOnly, beyondTheFrontier, hotRow, longOpen, allOut],
+  cases: () => [slowCommit, lastMoment, stalled, keyOnly, beyondTheFrontier, hotRow, longOpen, allOut],
 };
 
 const hot = { kind: "prompt", id: "a5ae5a6b-0000-4000-8000-000000000001" } as const;
@@ -65,6 +64,24 @@ const lastMoment: DrillCase = {
     }
     await traffic.stop();
     await judge(tenant, traffic.log, "mirroring");
+  },
+};
+
+/** The server ends the transaction and the session; writers go on; the cutover tries again and nothing is half done. */
+const stalled: DrillCase = {
+  title: "an engine that stalls while it holds the lock of the cutover",
+  async run(stage, random) {
+    const tenant = await stage.tenant("mirroring");
+    const traffic = new Traffic(tenant, stage.base, random);
+    const run = tenant.start("cutover", r2, { at: "cutover.flip", signal: "SIGSTOP" });
+    await run.stopped();
+    await traffic.burst(6); // waits until the server has ended the transaction
+    run.wake();
+    const result = await run.ended();
+    if (result?.status !== "done") throw new Error(`cutover ended ${result?.status}: ${result?.reason}`);
+    await traffic.burst(2);
+    await traffic.stop();
+    await judge(tenant, traffic.log, "switched");
   },
 };
 
@@ -214,23 +231,4 @@ async function twoPrompts(tenant: DrillTenant, traffic: Traffic): Promise<[strin
   }
   if ((await tenant.position()) === "mirroring") await tenant.move("prepare", r2);
   return ids;
-}
-
-/** Until the engine's writer waits for a row. */
-async function untilBlocked(tenant: DrillTenant): Promise<void> {
-  const watch = new pg.Client({ connectionString: getPostgresUrl() });
-  await watch.connect();
-  try {
-    for (let nth = 0; nth < 3_000; nth += 1) {
-      const found = await watch.query(
-        `SELECT FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE 'rc-mirror%writer' AND wait_event_type = 'Lock'`,
-        [tenant.database],
-      );
-      if ((found.rowCount ?? 0) > 0) return;
-      await sleep(2);
-    }
-  } finally {
-    await watch.end();
-  }
-  throw new Error("the drain never waited for the row that is locked");
 }

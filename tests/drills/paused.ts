@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FaultPoint } from "../../migrations/mirror/fault-point.ts";
 import { r1, r2 } from "../migrations/mirror/tenant-fixture.ts";
 import type { ReleaseTarget } from "../../migrations/wave-inputs.ts";
 import type { Drill, DrillCase } from "./drill.ts";
 import type { DrillTenant } from "./drill-tenant.ts";
+import type { FaultPlace } from "./engine-process.ts";
 import { judge } from "./judge.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -13,8 +13,8 @@ export const paused: Drill = {
   about:
     "a run sleeps at a named point, another takes over and ends the work, the sleeper wakes and must write nothing",
   cases: () => [
-    sleeper("drain.before", r2),
-    sleeper("drain.before", r1),
+    sleeper("drain.before:2", r2),
+    sleeper("drain.before:2", r1),
     sleeper("chunk.commit.after", r2),
     sleeper("verify.after", r2),
     sleeper("chunk.copy.before", r1),
@@ -29,7 +29,7 @@ export const paused: Drill = {
   ],
 };
 
-function sleeper(point: FaultPoint, release: ReleaseTarget): DrillCase {
+function sleeper(point: FaultPlace, release: ReleaseTarget): DrillCase {
   const other = release === r2 ? r1 : r2;
   const kind = point.startsWith("cutover.") ? "cutover" : point.startsWith("retire.") ? "finalize" : "prepare";
   return {
@@ -48,7 +48,7 @@ function sleeper(point: FaultPoint, release: ReleaseTarget): DrillCase {
       await traffic.burst(4);
       if (kind === "finalize") await turnBack(tenant, other);
       else for (const next of ["prepare", "cutover"] as const) await tenant.move(next, release);
-      await traffic.burst(8);
+      await traffic.burst(16);
       run.wake();
       const late = await run.ended();
       if (late?.status !== "failed") throw new Error(`the sleeper ended ${late?.status ?? "without a report"}`);

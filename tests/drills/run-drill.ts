@@ -34,8 +34,8 @@ export async function runDrill(drill: Drill, stage: Stage, options: DrillOptions
     if (one === undefined) continue;
     const startedAt = performance.now();
     try {
-      await one.run(stage, caseRandom(seed, number));
-      print(`ok   ${number} ${one.title} (${seconds(startedAt)} s)`);
+      const remark = await one.run(stage, caseRandom(seed, number));
+      print(`ok   ${number} ${one.title} (${seconds(startedAt)} s)${remark ? `\n     ${remark}` : ""}`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       reasons.push(`${one.title}: ${reason}`);

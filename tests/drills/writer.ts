@@ -147,7 +147,7 @@ export class Writer {
     const body = `${this.#name} wrote ${this.#written} ${"word ".repeat(this.#random.below(60))}`;
     const digest = bodyDigest(body);
     if (verb === "insert") {
-      return { verb, kind: this.#random.below(4) === 0 ? "message" : "prompt", id: this.#newId(), body, digest };
+      return { verb, kind: this.#random.below(2) === 0 ? "message" : "prompt", id: this.#newId(), body, digest };
     }
     const own = this.#random.pick(this.#own);
     const { kind, id } = own;
