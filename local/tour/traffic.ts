@@ -68,7 +68,7 @@ export async function waitForOperations(context: TourContext, more: number): Pro
 /** Stops the generator, replays its log against the databases, and reports; the generator goes on afterwards. */
 export async function checkTraffic(context: TourContext, report: StepReport, when: string): Promise<void> {
   await stopTraffic(context);
-  const counted = await summary(trafficLog(context));
+  const counted = summary(trafficLog(context));
   const found = await checkLog({
     logFile: trafficLog(context),
     postgresUrl: context.environment["RC_POSTGRES_URL"] ?? "",
@@ -92,7 +92,7 @@ export async function checkTraffic(context: TourContext, report: StepReport, whe
 }
 
 async function acknowledged(context: TourContext): Promise<number> {
-  return existsSync(trafficLog(context)) ? (await summary(trafficLog(context))).ok : 0;
+  return existsSync(trafficLog(context)) ? summary(trafficLog(context)).ok : 0;
 }
 
 /** Pid of the generator, if it lives and is ours. */
