@@ -4,9 +4,9 @@ import { readWhereabouts } from "../tenant-state.ts";
 import { readExactly } from "./exact-members.ts";
 import type { MigrationNode } from "./node.ts";
 import { isPrepared } from "./prepare-node.ts";
-import { goesBack, isPlatformAbsent, readMembers, withRegistries } from "./wave-members.ts";
+import { goesBack, readMembers, withRegistries } from "./wave-members.ts";
 import { isThere, waveRefusals } from "./wave-refusals.ts";
-import { isAfterCancel, isCutShort, outcomeOf, runWave } from "./wave-run.ts";
+import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /**
  * Flips each tenant of a wave to the pinned release: first in its database, then the route. Forward nobody moves before
@@ -16,18 +16,7 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `cutover:${inputs.wave}`,
   refusals: waveRefusals,
 
-  async isUnfinished(inputs) {
-    return withRegistries(
-      inputs,
-      { isReadOnly: true },
-      async (registries) =>
-        (await readMembers(inputs, registries)).some((member) => !isThere(inputs, member)) ||
-        (await isCutShort(inputs, registries)),
-    ).catch((error: unknown) => {
-      if (isPlatformAbsent(error)) return true;
-      throw error;
-    });
-  },
+  isUnfinished: (inputs) => isWaveUnfinished(inputs, isThere),
 
   async run(inputs) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {

@@ -3,28 +3,16 @@ import type { TenantResult } from "../mirror/job.ts";
 import type { WaveInputs } from "../wave-inputs.ts";
 import type { MigrationNode } from "./node.ts";
 import { databaseOf, schemaFailures } from "./prepare-node.ts";
-import { isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
+import { readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 import { isThere, waveRefusals } from "./wave-refusals.ts";
-import { isAfterCancel, isCutShort, outcomeOf, runWave } from "./wave-run.ts";
+import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Takes the mirrors that the stack file names to their end; without names it changes nothing. */
 export const finalizeNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `finalize:${inputs.wave}`,
   refusals: (inputs) => (isNamed(inputs) ? waveRefusals(inputs) : Promise.resolve([])),
 
-  async isUnfinished(inputs) {
-    if (!isNamed(inputs)) return false;
-    return withRegistries(
-      inputs,
-      { isReadOnly: true },
-      async (registries) =>
-        (await readMembers(inputs, registries)).some((member) => !isEnded(inputs, member)) ||
-        (await isCutShort(inputs, registries)),
-    ).catch((error: unknown) => {
-      if (isPlatformAbsent(error)) return true;
-      throw error;
-    });
-  },
+  isUnfinished: async (inputs) => isNamed(inputs) && (await isWaveUnfinished(inputs, isEnded)),
 
   async run(inputs) {
     if (!isNamed(inputs))

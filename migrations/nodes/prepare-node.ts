@@ -6,27 +6,16 @@ import type { WaveInputs } from "../wave-inputs.ts";
 import type { MigrationNode } from "./node.ts";
 import { type TenantResult, untouched } from "../mirror/job.ts";
 import { readExactly } from "./exact-members.ts";
-import { goesBack, isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
+import { goesBack, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 import { isThere, waveRefusals } from "./wave-refusals.ts";
-import { isCutShort, outcomeOf, runWave } from "./wave-run.ts";
+import { isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Brings the schema and every mirror of a wave to where one short transaction reaches the pinned release. */
 export const prepareNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `prepare:${inputs.wave}`,
   refusals: waveRefusals,
 
-  async isUnfinished(inputs) {
-    return withRegistries(
-      inputs,
-      { isReadOnly: true },
-      async (registries) =>
-        (await readMembers(inputs, registries)).some((member) => !isPrepared(inputs, member)) ||
-        (await isCutShort(inputs, registries)),
-    ).catch((error: unknown) => {
-      if (isPlatformAbsent(error)) return true;
-      throw error;
-    });
-  },
+  isUnfinished: (inputs) => isWaveUnfinished(inputs, isPrepared),
 
   async run(inputs) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {

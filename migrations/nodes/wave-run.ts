@@ -4,7 +4,7 @@ import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Registry } from "../registry/registry.ts";
 import { readTenantState } from "../tenant-state.ts";
 import type { NodeOutcome } from "./node.ts";
-import { goesBack, type WaveMember } from "./wave-members.ts";
+import { goesBack, isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 
 /** What a node adds to the run of a wave. */
 export interface WaveRunOptions {
@@ -81,14 +81,33 @@ export async function runWave(
 }
 
 /** Whether an earlier run of this step has begun and not ended well, e.g. because it was killed. One query. */
-export async function isCutShort(
-  inputs: WaveInputs,
-  registries: ReadonlyMap<RegionTarget, Registry>,
-): Promise<boolean> {
+async function isCutShort(inputs: WaveInputs, registries: ReadonlyMap<RegionTarget, Registry>): Promise<boolean> {
   const [home] = registries.values();
   const steps = (await home?.waveSteps.list(inputs.environment, inputs.release.pin)) ?? [];
   const step = steps.find((one) => one.wave === inputs.wave && one.step === inputs.kind);
   return step !== undefined && step.status !== "done";
+}
+
+/**
+ * True when a node has something to do although its inputs are the same: a member is not where the node takes it, or the
+ * last run was cut short. Where there is no platform yet, everything is still to do. Reads only.
+ */
+export async function isWaveUnfinished(
+  inputs: WaveInputs,
+  isDone: (inputs: WaveInputs, member: WaveMember) => boolean,
+): Promise<boolean> {
+  try {
+    return await withRegistries(
+      inputs,
+      { isReadOnly: true },
+      async (registries) =>
+        (await readMembers(inputs, registries)).some((member) => !isDone(inputs, member)) ||
+        (await isCutShort(inputs, registries)),
+    );
+  } catch (error) {
+    if (isPlatformAbsent(error)) return true;
+    throw error;
+  }
 }
 
 /** @throws when tenants failed on the way forward, naming each with its reason; the others have been moved */
