@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { CancelledError, takeOver, TakenOverError } from "../ledger/epoch.ts";
-import { ensureMirror, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
+import { ensureMirror, isMirrored, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
 import { countGaps, readTotals } from "../ledger/range.ts";
 import { ensureLedger } from "../ledger/schema.ts";
 import { lockTenant } from "../ledger/tenant-lock.ts";
@@ -14,7 +14,7 @@ import { build } from "./build.ts";
 import { cutover, CutoverError, stands } from "./cutover.ts";
 import { clearStaleCapture, remove, retire } from "./ending.ts";
 import { reached } from "./fault-point.ts";
-import { countDirty, follow } from "./follow.ts";
+import { countDirty, follow, refuseBlind } from "./follow.ts";
 import type { JobKind, TenantJob, TenantResult } from "./job.ts";
 import { laneFrom, readShapes } from "./pair-shape.ts";
 import { ending, type MirrorGoal, mirrorGoals, preparation } from "./plan.ts";
@@ -64,6 +64,12 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
     const whereabouts = await findWhereabouts(run.sessions.control);
     const isThere = whereabouts?.release === job.release.id && whereabouts.pin === job.release.pin;
     if (moving.length === 0 && isThere) return undefined;
+    // A position written by hand would hand the tenant to a side that has not got everything.
+    for (const goal of goals.filter((one) => !moving.includes(one) && isMirrored(one.position))) {
+      const shapes = await readShapes(run.sessions.control, goal.definition);
+      const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
+      await refuseBlind(run, lanes);
+    }
     const unready = moving.filter((goal) => preparation(goal) === "build");
     if (unready.length > 0) {
       const names = unready.map((goal) => `${goal.definition.name} is ${goal.position}`).join(", ");

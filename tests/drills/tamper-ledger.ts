@@ -70,6 +70,23 @@ export const ledgerTamperings: readonly DrillCase[] = [
       assertClosed(await tenant.start("cutover", r2).ended(), /gap|tile/);
     },
   },
+  {
+    title: "the position changed by hand while changes wait: authority does not move with it",
+    async run(stage, random) {
+      const tenant = await stage.tenant("mirroring");
+      const traffic = new Traffic(tenant, stage.base, random);
+      await traffic.burst(5);
+      const write = (position: string): Promise<unknown> =>
+        tenant.admin.query("UPDATE rc.mirror SET position = $2 WHERE mirror = $1", [mirror, position]);
+      await write("switched");
+      assertClosed(await tenant.start("cutover", r2).ended(), /not captured although the ledger says so/);
+      await write("mirroring");
+      await traffic.burst(5);
+      await traffic.stop();
+      for (const kind of ["prepare", "cutover"] as const) await tenant.move(kind, r2);
+      await judge(tenant, traffic.log, "switched");
+    },
+  },
   keyset(
     "a bit of the keyset flipped",
     "UPDATE rc.keyset SET encrypted = set_byte(encrypted, 60, get_byte(encrypted, 60) # 1) WHERE class = 'prompt'",
