@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r1Sources = {
-  "platform-api": "0b482988f911da3236a35795f311c0bd3f304d17292361233cdf1703880acdc5",
-  "knowledge-rag": "f28087544bfb7e54db5af5fffeb5b5e59846170999825417be813a93f05ea1c3",
-  "agent-orchestrator": "4602f01eee9e42580c21cb3e33677357d2f7e5d334222a92d032d56c118f46c1",
-  observability: "91886bbbbdc8647d16b4516bf45ee2fc723d2bd0e908a1b0b914c6a5c28085f4",
+  "platform-api": "f23103cd982c8780d3783619ae394eaa63ba202e70a815efdf0d5433ea5c02c7",
+  "knowledge-rag": "5a8b6577e62ea0e1a84e37c77ae818efb990410e0982801cf08b984e64cc8f32",
+  "agent-orchestrator": "e0a08fe952944d430684418dc73801932b7cbcfbb37f1d2605c4f7ef75694ac2",
+  observability: "9096581188599f36d6d123a76b52409ac6f2e485091abbdac3b5a2f403bfe477",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };

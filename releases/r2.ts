@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r2Sources = {
-  "platform-api": "9cd202dd5f512b775555c573a182564129c69d897d3bb21778ccfcfdf5e8c1c5",
-  "knowledge-rag": "eee64af99e1b4c91b118a503eb2702861f6c30c2936a631596196588609f1290",
-  "agent-orchestrator": "308a5b3c579df51fa33c908a05edb0b0daf6a16e2b47a38efd9f95f94e7ba2cd",
-  observability: "153c9973c984bc268174fa2494503f81e8e1ce5edcf842e2ddfd50456b04b204",
+  "platform-api": "1df5d712efce361214bfbd038a10bee97c03f1d3c60a37e8cb55cbf44e946c7c",
+  "knowledge-rag": "00b81b4cb2c8d4aa3a0ff4f3e716e653937a73aee8527e1ca2f7a16c51139223",
+  "agent-orchestrator": "b453023eb8b195b53b696d69c8da2af04b171f11faa4657a7fa55d37b9754151",
+  observability: "343235449079b0aef520610d37af748c9d9e685c86de1706ce515e1827b328d8",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };

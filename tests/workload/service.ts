@@ -20,6 +20,12 @@ export interface ServiceContext {
 /** Adds the routes of one service. */
 export type AddRoutes = (app: FastifyInstance, context: ServiceContext) => void;
 
+/**
+ * Read to the end and then refused: an answer in the middle of a request looks like a broken connection to a gateway,
+ * which would say 503 in our place. Only what is larger still is cut off.
+ */
+const READ_LIMIT_BYTES = 16 * REQUEST_LIMIT_BYTES;
+
 /** A service that is not listening yet: health, readiness, metrics, contract errors, and its own routes. */
 export function buildService(
   settings: ServiceSettings,
@@ -27,10 +33,15 @@ export function buildService(
   openBodies: OpenBodyStore,
 ): FastifyInstance {
   const app = fastify({
-    bodyLimit: REQUEST_LIMIT_BYTES,
+    bodyLimit: READ_LIMIT_BYTES,
     // A typo in a request is an error, not something to be dropped or bent into shape.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     forceCloseConnections: "idle",
+  });
+  const parseJson = app.getDefaultJsonParser("error", "error");
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, text: string, done) => {
+    if (Buffer.byteLength(text) > REQUEST_LIMIT_BYTES) done(tooLarge());
+    else void parseJson(request, text, done);
   });
   const databases = new TenantDatabases({ databaseUrl: settings.databaseUrl, release: settings.release });
   const registry = new pg.Pool({ connectionString: settings.registryUrl, max: 1, connectionTimeoutMillis: 2_000 });
@@ -83,10 +94,14 @@ async function answer(error: unknown, reply: FastifyReply): Promise<void> {
   await reply.code(refusal.status).send({ error: refusal.refusal, message: refusal.message });
 }
 
+function tooLarge(): ReplyError {
+  return new ReplyError("too-large", `a request may have ${REQUEST_LIMIT_BYTES} bytes`);
+}
+
 function asRefusal(error: unknown): ReplyError {
   if (error instanceof ReplyError) return error;
   const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
-  if (statusCode === 413) return new ReplyError("too-large", `a request may have ${REQUEST_LIMIT_BYTES} bytes`);
+  if (statusCode === 413) return tooLarge();
   if (statusCode !== undefined && statusCode < 500) return new ReplyError("invalid", message ?? "malformed request");
   // Never the message of an unknown error: it may quote a row.
   process.stderr.write(`${JSON.stringify({ level: "error", code, kind: (error as Error).name })}\n`);
