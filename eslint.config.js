@@ -9,7 +9,7 @@ const table = {
   components: {
     allow: ["@pulumi/.*", "node:fs"],
     types: ["\\.\\./releases/.*"],
-    folders: ["migrations/(tenants|smoke|prepare|cutover|finalize|flags|reference|wave-inputs)"],
+    folders: ["migrations/(guard|tenants|smoke|prepare|cutover|finalize|flags|reference|wave-inputs)"],
   },
   migrations: { allow: ["pg", "pg-copy-streams", "protobufjs.*", "p-limit", "p-retry", "execa", "node:.*"] },
   coordinator: {
@@ -31,6 +31,7 @@ const table = {
 
 /** Only these files of migrations/ may know Pulumi: the resources. */
 const resourceFiles = [
+  "guard",
   "tenants",
   "smoke",
   "prepare",

@@ -1,5 +1,6 @@
 import { Provider as Docker } from "@pulumi/docker/provider.js";
 import * as pulumi from "@pulumi/pulumi";
+import { Guard } from "../migrations/guard.ts";
 import { Flags } from "../migrations/flags.ts";
 import { resolveReference } from "../migrations/reference.ts";
 import { Tenants } from "../migrations/tenants.ts";
@@ -21,7 +22,7 @@ export interface PlatformArgs {
 
 /**
  * One environment at the releases that its waves pin. This file alone writes order:
- * secrets, database -> tenants -> fleets healthy -> flags off -> prepare -> cutover, wave by wave -> flags on -> finalize.
+ * guard -> secrets, database -> tenants -> fleets healthy -> flags off -> prepare -> cutover, wave by wave -> flags on -> finalize.
  */
 export class Platform extends pulumi.ComponentResource {
   /** By wave: what its nodes did last. */
@@ -44,6 +45,25 @@ export class Platform extends pulumi.ComponentResource {
         : {}),
     }));
     const releaseRoles = rollout.targets.map((target) => target.role);
+    const releases = rollout.targets.map((target) => target.id);
+
+    const guard = new Guard(
+      environment.name,
+      {
+        environment: environment.name,
+        regions: targets,
+        waves: rollout.waves.map(({ name: wave, selector, target: release, back }) => ({
+          name: wave,
+          selector,
+          release,
+          ...(back === undefined ? {} : { back }),
+        })),
+        releaseRoles,
+        releases,
+      },
+      child,
+    );
+    const guarded = { ...child, dependsOn: [guard] };
 
     const secrets =
       environment.present.vault && region.vault !== undefined
@@ -56,10 +76,10 @@ export class Platform extends pulumi.ComponentResource {
               releases: rollout.vaultReleases,
               isLeaving: environment.leaving.includes("vault"),
             },
-            child,
+            guarded,
           )
         : undefined;
-    const database = new Database(region.name, { url: resolveReference(region.postgres.url), releaseRoles }, child);
+    const database = new Database(region.name, { url: resolveReference(region.postgres.url), releaseRoles }, guarded);
     const servers = [database, ...(secrets === undefined ? [] : [secrets])];
 
     const tenants = new Tenants(
@@ -71,12 +91,13 @@ export class Platform extends pulumi.ComponentResource {
         waves: rollout.waves.map((wave) => ({ name: wave.name, selector: wave.selector, release: wave.target })),
         probes: rollout.fleets.map((fleet) => fleet.target),
         releaseRoles,
+        releases,
       },
       { ...child, dependsOn: servers },
     );
 
     const images = readImages(environment.images);
-    const docker = new Docker(`${region.name}-docker`, { host: resolveReference(environment.docker.host) }, child);
+    const docker = new Docker(`${region.name}-docker`, { host: resolveReference(environment.docker.host) }, guarded);
     const basePort = Number(resolveReference(environment.docker.basePort));
     const keeper =
       secrets === undefined

@@ -37,8 +37,8 @@ interface RollbackOptions extends Omit<CommonOptions, "env"> {
   readonly confirm?: boolean;
 }
 
-/** Parts of the graph that going back may touch; `Tenants` names the release under which new tenants are born. */
-const touchable = ["Fleet", "Wave", "Flags", "Tenants"];
+/** Parts of the graph that going back may touch; `Guard` and `Tenants` name the releases, and hold nothing that runs. */
+const touchable = ["Fleet", "Wave", "Flags", "Tenants", "Guard"];
 
 export function registerRollback(program: Command, surroundings: Surroundings): void {
   withCommonOptions(

@@ -7,6 +7,7 @@ const UNKNOWN =
 type Json = Record<string, unknown> & { kind?: string };
 
 const nodes: Record<string, () => Promise<MigrationNode<never>>> = {
+  guard: async () => (await import("./nodes/guard-node.ts")).guardNode,
   tenants: async () => (await import("./nodes/tenants-node.ts")).tenantsNode,
   smoke: async () => (await import("./nodes/smoke-node.ts")).smokeNode,
   flags: async () => (await import("./nodes/flags-node.ts")).flagsNode,

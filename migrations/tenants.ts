@@ -17,6 +17,8 @@ export interface TenantsInputs {
   /** Releases whose fleets run: each gets a probe tenant `probe-<release>` of its own in every region. */
   readonly probes: readonly ReleaseTarget[];
   readonly releaseRoles: readonly string[];
+  /** Ids of all releases that the program knows; kept in the registry, so that an older program is refused. */
+  readonly releases: readonly string[];
 }
 
 export type TenantsArgs = { readonly [K in keyof Omit<TenantsInputs, "kind">]: pulumi.Input<TenantsInputs[K]> };

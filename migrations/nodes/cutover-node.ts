@@ -5,7 +5,7 @@ import { readExactly } from "./exact-members.ts";
 import type { MigrationNode } from "./node.ts";
 import { isPrepared } from "./prepare-node.ts";
 import { goesBack, readMembers, withRegistries } from "./wave-members.ts";
-import { isThere, waveRefusals } from "./wave-refusals.ts";
+import { isThere, refuseHeld, standingRefusals } from "./wave-refusals.ts";
 import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /**
@@ -14,12 +14,13 @@ import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.
  */
 export const cutoverNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `cutover:${inputs.wave}`,
-  refusals: waveRefusals,
+  refusals: standingRefusals,
 
   isUnfinished: (inputs) => isWaveUnfinished(inputs, isThere),
 
   async run(inputs) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
+      await refuseHeld(inputs, registries);
       const members = await readMembers(inputs, registries);
       const waiting = (why: string) => ({
         status: "partial" as const,

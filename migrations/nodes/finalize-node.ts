@@ -4,13 +4,13 @@ import type { WaveInputs } from "../wave-inputs.ts";
 import type { MigrationNode } from "./node.ts";
 import { databaseOf, schemaFailures } from "./prepare-node.ts";
 import { readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
-import { isThere, waveRefusals } from "./wave-refusals.ts";
+import { isThere, refuseHeld, standingRefusals } from "./wave-refusals.ts";
 import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Takes the mirrors that the stack file names to their end; without names it changes nothing. */
 export const finalizeNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `finalize:${inputs.wave}`,
-  refusals: (inputs) => (isNamed(inputs) ? waveRefusals(inputs) : Promise.resolve([])),
+  refusals: (inputs) => (isNamed(inputs) ? standingRefusals(inputs) : Promise.resolve([])),
 
   isUnfinished: async (inputs) => isNamed(inputs) && (await isWaveUnfinished(inputs, isEnded)),
 
@@ -18,6 +18,7 @@ export const finalizeNode: MigrationNode<WaveInputs> = {
     if (!isNamed(inputs))
       return { status: "done", summary: "finalize: nothing named, the way back is open", epoch: inputs.after ?? "" };
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
+      await refuseHeld(inputs, registries);
       const members = await readMembers(inputs, registries);
       const elsewhere = members.find((member) => !isThere(inputs, member));
       if (elsewhere !== undefined || isAfterCancel(inputs))

@@ -7,18 +7,19 @@ import type { MigrationNode } from "./node.ts";
 import { type TenantResult, untouched } from "../mirror/job.ts";
 import { readExactly } from "./exact-members.ts";
 import { goesBack, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
-import { isThere, waveRefusals } from "./wave-refusals.ts";
+import { isThere, refuseHeld, standingRefusals } from "./wave-refusals.ts";
 import { isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Brings the schema and every mirror of a wave to where one short transaction reaches the pinned release. */
 export const prepareNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `prepare:${inputs.wave}`,
-  refusals: waveRefusals,
+  refusals: standingRefusals,
 
   isUnfinished: (inputs) => isWaveUnfinished(inputs, isPrepared),
 
   async run(inputs) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
+      await refuseHeld(inputs, registries);
       const exact = await readExactly(await readMembers(inputs, registries), registries);
       const without = [...exact.unreachable, ...(await moveSchema(inputs, exact.members))];
       const results = await runWave("prepare", inputs, exact.members, registries, { without });

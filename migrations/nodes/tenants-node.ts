@@ -1,3 +1,4 @@
+import { knowsMore, programHere } from "../program-age.ts";
 import { type OnboardingResult, onboardTenants } from "../onboarding.ts";
 import { resolveReference } from "../reference.ts";
 import { ensureRegistry } from "../registry/registry-schema.ts";
@@ -25,7 +26,7 @@ export const tenantsNode: MigrationNode<TenantsInputs> = {
     return withRegistries(
       inputs,
       { isReadOnly: true },
-      async (registries) => (await missing(inputs, registries)).length > 0,
+      async (registries) => (await missing(inputs, registries)).length > 0 || (await isNewProgram(inputs, registries)),
     ).catch((error: unknown) => {
       if (isPlatformAbsent(error)) return true;
       throw error;
@@ -36,6 +37,8 @@ export const tenantsNode: MigrationNode<TenantsInputs> = {
     for (const region of inputs.regions)
       await ensureRegistry(registryUrl(resolveReference(region.postgresUrl)), inputs.releaseRoles);
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
+      const [home] = registries.values();
+      await home?.programs.record(inputs.environment, await programHere(inputs.releases));
       const wanted = await missing(inputs, registries);
       // One group a region and release: one Alembic process each.
       const groups = Map.groupBy(wanted, ({ region, release }) => `${region.name} ${release.pin}`);
@@ -65,6 +68,15 @@ export const tenantsNode: MigrationNode<TenantsInputs> = {
     });
   },
 };
+
+/** Whether this program has something that the last one here did not have. */
+async function isNewProgram(
+  { environment, releases }: TenantsInputs,
+  registries: ReadonlyMap<RegionTarget, Registry>,
+): Promise<boolean> {
+  const [home] = registries.values();
+  return knowsMore(await programHere(releases), await home?.programs.find(environment));
+}
 
 /** Seed and probe tenants that the registry does not know as served: one query a region. */
 async function missing(inputs: TenantsInputs, registries: ReadonlyMap<RegionTarget, Registry>): Promise<Wanted[]> {

@@ -1,44 +1,103 @@
+import pLimit from "p-limit";
 import { countMembers } from "../census.ts";
 import { obstacleText } from "../mirror/preflight.ts";
+import { explainUnavailable } from "../postgres/unavailable.ts";
 import { resolveReference } from "../reference.ts";
 import type { Hold } from "../registry/holds.ts";
-import { VaultSession } from "../vault/session.ts";
-import type { WaveInputs } from "../wave-inputs.ts";
+import { registryDatabase } from "../registry/registry-session.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Refusal } from "./node.ts";
+import { vaultRefusals } from "./vault-refusals.ts";
 import { goesBack, isPlatformAbsent, readWholeWave, withRegistries } from "./wave-members.ts";
 import type { WaveMember, WholeWave } from "./wave-members.ts";
 
 /**
- * Why a wave may not go where its pin says, read from the live registry: also a plain `pulumi up` cannot get round it.
- * A platform that does not exist yet refuses nothing. On the way back what one tenant's data or Vault says is no reason to
- * keep the others: prepare and cutover name the tenants that cannot go.
+ * Why a wave may not go where its pin says, read from the live registry, the tenants' databases and Vault: also a plain
+ * `pulumi up` cannot get round it. The guard asks before anything is changed. A platform that does not exist yet refuses
+ * nothing. On the way back what one tenant's data or Vault says is no reason to keep the others: prepare and cutover name
+ * the tenants that cannot go.
  */
 export async function waveRefusals(inputs: WaveInputs): Promise<Refusal[]> {
-  let found: { holds: Hold[]; rescinded: boolean; wave: WholeWave };
-  try {
-    found = await withRegistries(inputs, { isReadOnly: true }, async (registries) => {
-      const [first] = registries.values();
-      return {
-        holds: (await first?.holds.against(inputs.environment, inputs.release.hash, inputs.wave)) ?? [],
-        rescinded: (await first?.records.findRescinded(inputs.release.hash)) !== undefined,
-        wave: await readWholeWave(inputs, registries),
-      };
-    });
-  } catch (error) {
-    if (isPlatformAbsent(error)) return [];
-    return [{ property: "regions", reason: (error as Error).message }];
-  }
+  const found = await readStanding(inputs);
+  if (!("wave" in found)) return found.refusals;
   const moving = found.wave.active.filter((member) => !isThere(inputs, member));
   const mustAsk = moving.length > 0 && !goesBack(inputs);
   return [
-    ...found.holds.map((hold) => refusalOf(inputs, hold)),
-    ...(found.rescinded
-      ? [{ property: "release", reason: `${inputs.release.pin} is rescinded; pin another release: coordinator status` }]
-      : []),
-    ...stepRefusals(inputs, [...moving, ...found.wave.suspended]),
-    ...(mustAsk ? await vaultRefusals(inputs) : []),
+    ...found.refusals,
+    ...(mustAsk ? await vaultRefusals(inputs, moving) : []),
     ...(mustAsk ? await dataRefusals(inputs, moving) : []),
   ];
+}
+
+/** The part of `waveRefusals` that may change while an update runs, by a query or two: every node of a wave asks again. */
+export async function standingRefusals(inputs: WaveInputs): Promise<Refusal[]> {
+  return (await readStanding(inputs)).refusals;
+}
+
+/**
+ * The last look, when a node is about to act: a hold may have been written while the node before it ran.
+ * @throws naming the holds, before anything was changed
+ */
+export async function refuseHeld(inputs: WaveInputs, registries: ReadonlyMap<RegionTarget, Registry>): Promise<void> {
+  const refusals = await forbiddenBy(inputs, registries);
+  if (refusals.length === 0) return;
+  throw new Error(
+    `${refusals.map(({ reason }) => reason).join("; ")}; wave ${inputs.wave} was not touched by ${inputs.kind}`,
+  );
+}
+
+type Standing = { readonly refusals: Refusal[] } | { readonly refusals: Refusal[]; readonly wave: WholeWave };
+
+async function readStanding(inputs: WaveInputs): Promise<Standing> {
+  try {
+    return await withRegistries(inputs, { isReadOnly: true }, async (registries) => {
+      const wave = await readWholeWave(inputs, registries);
+      const moving = wave.active.filter((member) => !isThere(inputs, member));
+      const steps = stepRefusals(inputs, [...moving, ...wave.suspended]);
+      return { refusals: [...(await forbiddenBy(inputs, registries)), ...steps], wave };
+    });
+  } catch (error) {
+    if (isPlatformAbsent(error)) return { refusals: [] };
+    return { refusals: [unreadable(inputs, error)] };
+  }
+}
+
+/** Holds against the pinned release, and its being forbidden for ever. */
+async function forbiddenBy(inputs: WaveInputs, registries: ReadonlyMap<RegionTarget, Registry>): Promise<Refusal[]> {
+  const [home] = registries.values();
+  const { environment, release, wave } = inputs;
+  const holds = (await home?.holds.against(environment, release.hash, wave)) ?? [];
+  const rescinded = await home?.records.findRescinded(release.hash);
+  return [
+    ...holds.map((hold) => refusalOf(inputs, hold)),
+    ...(rescinded === undefined
+      ? []
+      : [
+          {
+            property: "release",
+            reason:
+              `${release.pin} is rescinded since ${minute(rescinded.at)} (by ${rescinded.who}: ${rescinded.why}) and never ` +
+              `runs again; pin another release: coordinator rollback ${environment}, or publish a correction under a new id`,
+          },
+        ]),
+  ];
+}
+
+function unreadable(inputs: WaveInputs, error: unknown): Refusal {
+  const [home] = inputs.regions;
+  const reference = home?.postgresUrl ?? "";
+  let url: string;
+  try {
+    url = resolveReference(reference);
+  } catch {
+    return { property: "regions", reason: `region ${home?.name}: ${(error as Error).message}` };
+  }
+  const about = `region ${inputs.regions.map(({ name }) => name).join(", ")}`;
+  return {
+    property: "regions",
+    reason: explainUnavailable(error, { about, url, reference, database: registryDatabase }),
+  };
 }
 
 /** True when the tenant is served by the pinned release. */
@@ -47,14 +106,21 @@ export function isThere(inputs: WaveInputs, { tenant }: WaveMember): boolean {
 }
 
 function refusalOf(inputs: WaveInputs, hold: Hold): Refusal {
-  const since = hold.since.toISOString().slice(0, 16).replace("T", " ");
+  const { environment, release } = inputs;
+  const where = `${environment}${hold.wave === undefined ? "" : ` (wave ${hold.wave})`}`;
+  const mend =
+    hold.hashes.length === 0
+      ? `end the hold: coordinator unhold --env ${environment} --id ${hold.id}`
+      : `merge the patch that the rollback printed, or lift the hold: coordinator promote ${release.id} --env ${environment}`;
   return {
     property: "release",
-    reason:
-      `${inputs.environment}${hold.wave === undefined ? "" : ` (wave ${hold.wave})`} is held since ${since} ` +
-      `(by ${hold.who}: ${hold.why}), and ${inputs.release.pin} is forbidden; merge the patch that the rollback printed, ` +
-      `or lift the hold: coordinator promote ${inputs.release.id} --env ${inputs.environment}`,
+    reason: `${where} is held since ${minute(hold.since)} (by ${hold.who}: ${hold.why}), and ${release.pin} is forbidden; ${mend}`,
   };
+}
+
+/** `2027-03-01 14:05`, UTC. */
+function minute(at: Date): string {
+  return at.toISOString().slice(0, 16).replace("T", " ");
 }
 
 /**
@@ -78,33 +144,23 @@ function stepRefusals(inputs: WaveInputs, members: readonly WaveMember[]): Refus
   ];
 }
 
+/** Databases looked at side by side. */
+const visitsAtOnce = 8;
+
 /** What the tenants' own databases say against the move: inline text, roles that a fence cannot hold, and the like. */
 async function dataRefusals(inputs: WaveInputs, moving: readonly WaveMember[]): Promise<Refusal[]> {
-  try {
-    const { obstacles } = await countMembers(inputs, moving, () => 1);
-    return obstacles.map((obstacle) => ({ property: "wave", reason: obstacleText(obstacle) }));
-  } catch (error) {
-    return [{ property: "regions", reason: (error as Error).message }];
-  }
-}
-
-/** Sealing and opening need every region's Vault before the first row is touched. */
-async function vaultRefusals(inputs: WaveInputs): Promise<Refusal[]> {
-  const needsVault = [...inputs.release.sinkMirrors, ...(inputs.back?.sinkMirrors ?? [])].length > 0;
-  if (!needsVault) return [];
-  const reasons = await Promise.all(
-    inputs.regions.map(async (region) => {
-      if (region.vaultAddress === undefined || region.vaultToken === undefined)
-        return `region ${region.name} has no Vault, and ${inputs.release.pin} moves sealed data; set present.vault: true and name it`;
-      try {
-        const address = resolveReference(region.vaultAddress);
-        const session = new VaultSession({ address, token: resolveReference(region.vaultToken), deadlineMs: 3000 });
-        await session.request("GET", "auth/token/lookup-self");
-        return undefined;
-      } catch (error) {
-        return `region ${region.name}: ${(error as Error).message}`;
-      }
-    }),
-  );
-  return reasons.flatMap((reason) => (reason === undefined ? [] : [{ property: "regions", reason }]));
+  const limit = pLimit(visitsAtOnce);
+  const found = await limit.map([...moving], async (member): Promise<Refusal[]> => {
+    const { tenant, region } = member;
+    try {
+      const { obstacles } = await countMembers(inputs, [member], () => 1);
+      return obstacles.map((obstacle) => ({ property: "wave", reason: obstacleText(obstacle) }));
+    } catch (error) {
+      const place = { url: resolveReference(region.postgresUrl), reference: region.postgresUrl };
+      const about = `tenant ${tenant.id}`;
+      const reason = explainUnavailable(error, { about, ...place, database: tenant.database });
+      return [{ property: "wave", reason }];
+    }
+  });
+  return found.flat();
 }

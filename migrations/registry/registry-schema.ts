@@ -76,6 +76,11 @@ CREATE TABLE IF NOT EXISTS registry.rescinded (
   who text NOT NULL,
   why text NOT NULL,
   at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS registry.program (
+  environment text PRIMARY KEY,
+  knows text[] NOT NULL,
+  git_commit text,
+  at timestamptz NOT NULL DEFAULT now());
 CREATE OR REPLACE FUNCTION registry.notify_route() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   present jsonb := to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END);

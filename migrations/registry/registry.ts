@@ -1,4 +1,5 @@
 import { Holds } from "./holds.ts";
+import { Programs } from "./programs.ts";
 import { Projection } from "./projection.ts";
 import { Records } from "./records.ts";
 import { RegistryPool } from "./registry-session.ts";
@@ -15,6 +16,7 @@ export interface RegistryTables {
   readonly projection: Projection;
   readonly records: Records;
   readonly waveSteps: WaveSteps;
+  readonly programs: Programs;
 }
 
 function tablesOf(session: RegistrySession): RegistryTables {
@@ -25,6 +27,7 @@ function tablesOf(session: RegistrySession): RegistryTables {
     projection: new Projection(session),
     records: new Records(session),
     waveSteps: new WaveSteps(session),
+    programs: new Programs(session),
   };
 }
 
@@ -36,6 +39,7 @@ export class Registry implements RegistryTables {
   readonly projection: Projection;
   readonly records: Records;
   readonly waveSteps: WaveSteps;
+  readonly programs: Programs;
   readonly #pool: RegistryPool;
 
   /**
@@ -52,6 +56,7 @@ export class Registry implements RegistryTables {
     this.projection = tables.projection;
     this.records = tables.records;
     this.waveSteps = tables.waveSteps;
+    this.programs = tables.programs;
   }
 
   /** Everything or nothing of what `work` writes. */

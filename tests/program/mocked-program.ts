@@ -28,6 +28,7 @@ const computed: Readonly<Record<string, (inputs: Record<string, unknown>) => Rec
   "vault:index/authBackend:AuthBackend": () => ({}),
   "vault:index/mount:Mount": () => ({}),
   "vault:index/policy:Policy": () => ({}),
+  "pulumi-nodejs:dynamic/migrations:Guard": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Tenants": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Smoke": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Flags": () => ({ epoch: "e", status: "done", summary: "s" }),
