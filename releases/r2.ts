@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r2Sources = {
-  "platform-api": "1df5d712efce361214bfbd038a10bee97c03f1d3c60a37e8cb55cbf44e946c7c",
-  "knowledge-rag": "00b81b4cb2c8d4aa3a0ff4f3e716e653937a73aee8527e1ca2f7a16c51139223",
-  "agent-orchestrator": "b453023eb8b195b53b696d69c8da2af04b171f11faa4657a7fa55d37b9754151",
-  observability: "343235449079b0aef520610d37af748c9d9e685c86de1706ce515e1827b328d8",
+  "platform-api": "f51bad29d9daacd9afc7bdf0a15d75a00547f92fdac52a33fb9c400ac74efb65",
+  "knowledge-rag": "f0099d9a7ab42e415f893bfcf5a12a94c39832522eeb05f67fa577b79bdb3c6a",
+  "agent-orchestrator": "e47836b0939de31c30f00f20651d14c50e4628149e8614c2b4b4da4cd4e331c7",
+  observability: "5c0b63cfb5132284fad17ca31972d6dbc503d3320d101d195c38f96a117b5843",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };

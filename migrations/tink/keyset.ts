@@ -54,6 +54,22 @@ export class Keyset {
     return new Keyset(keyId, this.keys);
   }
 
+  /**
+   * With one key that opens no more, or opens again; it stays in the keyset, so nothing is lost by it.
+   *
+   * @throws {KeysetError} the key is absent, destroyed, or the primary one
+   */
+  withStatus(keyId: number, status: "enabled" | "disabled"): Keyset {
+    const key = this.keys.find(({ id }) => id === keyId);
+    if (key === undefined || key.status === "destroyed")
+      throw new KeysetError(`key ${keyId} is ${key?.status ?? "not in it"}`);
+    const changed = new KeysetKey(keyId, status, key.value);
+    return new Keyset(
+      this.primaryKeyId,
+      this.keys.map((each) => (each.id === keyId ? changed : each)),
+    );
+  }
+
   equals(other: Keyset): boolean {
     return encodeKeyset(this).equals(encodeKeyset(other));
   }
@@ -67,8 +83,8 @@ export class Keyset {
 export class KeysetError extends Error {
   override readonly name = "KeysetError";
 
-  constructor(fault: string) {
-    super(`keyset: ${fault}; allowed are Tink keysets of AES256_GCM keys with output prefix TINK`);
+  constructor(fault: string, kind = "AES256_GCM keys with output prefix TINK") {
+    super(`keyset: ${fault}; allowed are Tink keysets of ${kind}`);
   }
 }
 
@@ -129,18 +145,22 @@ export function decodeEncryptedKeyset(encoded: Uint8Array): string {
 
 const typeUrl = "type.googleapis.com/google.crypto.tink.AesGcmKey";
 const keyBytes = 32;
-const symmetric = 1;
+/** Tink's KeyMaterialType SYMMETRIC. */
+export const symmetric = 1;
 const outputPrefixTink = 1;
-const statusNumbers: Record<KeyStatus, number> = { enabled: 1, disabled: 2, destroyed: 3 };
+/** Tink's KeyStatusType. */
+export const statusNumbers: Readonly<Record<KeyStatus, number>> = { enabled: 1, disabled: 2, destroyed: 3 };
 
-interface KeyMessage {
+/** google.crypto.tink.Keyset.Key as the reflection API reads it. */
+export interface KeyMessage {
   readonly keyData: { readonly typeUrl: string; readonly value: Uint8Array; readonly keyMaterialType: number } | null;
   readonly status: number;
   readonly keyId: number;
   readonly outputPrefixType: number;
 }
 
-interface KeysetMessage {
+/** google.crypto.tink.Keyset as the reflection API reads it. */
+export interface KeysetMessage {
   readonly primaryKeyId: number;
   readonly key: readonly KeyMessage[];
 }
@@ -172,7 +192,8 @@ const schema = protobuf.Root.fromJSON({
   },
 });
 const aesGcmKeyMessage = schema.lookupType("AesGcmKey");
-const keysetMessage = schema.lookupType("Keyset");
+/** google.crypto.tink.Keyset, whatever its keys are. */
+export const keysetMessage = schema.lookupType("Keyset");
 const encryptedKeysetMessage = schema.lookupType("EncryptedKeyset");
 
 function keyData(key: KeysetKey): KeyMessage["keyData"] {
@@ -195,15 +216,16 @@ function keyValue(key: KeyMessage): Uint8Array {
   return aesGcmKey.keyValue;
 }
 
-function statusOf(key: KeyMessage): KeyStatus {
+/** @throws {KeysetError} a status that Tink does not have */
+export function statusOf(key: KeyMessage): KeyStatus {
   for (const status of ["enabled", "disabled", "destroyed"] as const) {
     if (statusNumbers[status] === key.status) return status;
   }
   throw new KeysetError(`key ${key.keyId} has the unknown status ${key.status}`);
 }
 
-/** Without the decoder's own error: nothing promises that it never quotes what it read. */
-function decode<T>(type: protobuf.Type, encoded: Uint8Array, fault: string): T {
+/** Reads a message without the decoder's own error: nothing promises that it never quotes what it read. */
+export function decode<T>(type: protobuf.Type, encoded: Uint8Array, fault: string): T {
   let message: protobuf.Message;
   try {
     message = type.decode(encoded);
