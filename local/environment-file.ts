@@ -2,6 +2,7 @@ import { delimiter, join } from "node:path";
 import type { Endpoints } from "./endpoints.ts";
 import { repositoryFolder } from "./folders.ts";
 import { writeSecretFile } from "./servers/secret-file.ts";
+import { postgresBinFolder } from "./toolchain/postgres.ts";
 
 export interface EnvironmentArgs {
   readonly homeFolder: string;
@@ -35,6 +36,7 @@ function variables(args: EnvironmentArgs): Record<string, string> {
     RC_GATEWAY_URL: `http://127.0.0.1:${args.endpoints.gatewayPort}`,
     RC_FLAGS_FILE: inHome("flags.json"),
     RC_PYTHON: args.python,
+    RC_POSTGRES_BIN: postgresBinFolder(),
     DOCKER_HOST: args.dockerHost,
     PULUMI_HOME: inHome("pulumi"),
     PULUMI_BACKEND_URL: `file://${inHome("backend")}`,

@@ -7,6 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import pg from "pg";
 import { repositoryFolder } from "../local/folders.ts";
 import { pulumiTool } from "../local/toolchain/pulumi.ts";
+import { postgresBinFolder } from "../local/toolchain/postgres.ts";
 import { ensurePython } from "../local/toolchain/python.ts";
 import { toolBinFolder } from "../local/toolchain/tool.ts";
 import { vaultTool } from "../local/toolchain/vault.ts";
@@ -30,6 +31,7 @@ let guard: ChildProcessByStdio<Writable, Readable, null> | undefined;
  */
 export async function mochaGlobalSetup(): Promise<void> {
   process.env["RC_PYTHON"] ??= await ensurePython();
+  process.env["RC_POSTGRES_BIN"] ??= postgresBinFolder();
   // As in .local/env; a tool that nobody has installed yet is missed by the test that needs it.
   const folders = [join(repositoryFolder, "node_modules", ".bin"), ...[pulumiTool, vaultTool].map(toolBinFolder)];
   process.env["PATH"] = [...folders, process.env["PATH"]].join(delimiter);

@@ -32,6 +32,23 @@ export const faultPoints = [
 /** One of `faultPoints`. */
 export type FaultPoint = (typeof faultPoints)[number];
 
+/** Places in backups, restores and rotations of keys, which are no runs of the engine. */
+export const custodyPoints = [
+  "backup.written",
+  "backup.described",
+  "restore.made",
+  "restore.loaded",
+  "restore.adopted",
+  "restore.swapped",
+  "rotate.begun",
+  "rotate.rotated",
+  "rotate.rewrapped",
+  "rotate.raised",
+] as const;
+
+/** One of `custodyPoints`. */
+export type CustodyPoint = (typeof custodyPoints)[number];
+
 let remaining: number | undefined;
 
 /**
@@ -39,7 +56,7 @@ let remaining: number | undefined;
  * `name:3` for the third time it is reached); with RC_FAULT_SIGNAL=SIGSTOP it only stops, as a paused machine would, and
  * goes on after SIGCONT. Otherwise nothing.
  */
-export async function reached(point: FaultPoint): Promise<void> {
+export async function reached(point: FaultPoint | CustodyPoint): Promise<void> {
   const wanted = process.env["RC_FAULT_POINT"];
   if (wanted === undefined) return;
   const [name, times] = wanted.split(":");

@@ -8,6 +8,7 @@ export const sqlState = {
   transactionTimeout: "25P04",
   adminShutdown: "57P01",
   queryCanceled: "57014",
+  objectInUse: "55006",
 } as const;
 
 /** An error of PostgreSQL without the parts that quote rows; safe to log and to store. */
