@@ -1,8 +1,16 @@
+import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { nodeProvider } from "./node-provider.ts";
+
+/**
+ * Text of the provider as Pulumi serialises `node-provider.ts`, kept beside it: a `pulumi.dynamic.Resource` would load the
+ * TypeScript compiler in every preview to make the same text again (a quarter of a second).
+ * `tests/migrations/node-provider.test.ts` holds the two equal.
+ */
+const serialisedProvider = new URL("node-provider.serialised.txt", import.meta.url);
+let providerText: string | undefined;
 
 /** What every migration node shows of itself; see `NodeOutcome` for the meaning. */
-export abstract class MigrationResource extends pulumi.dynamic.Resource {
+export abstract class MigrationResource extends pulumi.CustomResource {
   /** Changes whenever the node has moved something. */
   declare readonly epoch: pulumi.Output<string>;
   /** `done`, `partial` or `waiting`. */
@@ -15,8 +23,10 @@ export abstract class MigrationResource extends pulumi.dynamic.Resource {
     args: pulumi.Inputs,
     opts?: pulumi.CustomResourceOptions,
   ) {
+    providerText ??= readFileSync(serialisedProvider, "utf8");
     const outputs = { epoch: undefined, status: undefined, summary: undefined };
-    super(nodeProvider, name, { ...args, kind: type.kind, ...outputs }, opts, "migrations", type.name);
+    const inputs = { ...args, kind: type.kind, ...outputs, __provider: providerText };
+    super(`pulumi-nodejs:dynamic/migrations:${type.name}`, name, inputs, opts);
   }
 }
 

@@ -5,7 +5,7 @@ import type * as pulumi from "@pulumi/pulumi";
  *
  * Its text is stored in the stack's state, and any change of that text would make noise in every preview or run stale
  * code on delete. So it captures nothing and each method loads the real code when it is called; the provider process
- * runs in the program's folder. `tests/migrations/node-provider.test.ts` holds the serialised text to a snapshot.
+ * runs in the program's folder. `node-provider.serialised.txt` is that text; a test holds it to what Pulumi serialises.
  */
 export const nodeProvider: pulumi.dynamic.ResourceProvider = {
   check: async (olds, news) => (await import(process.cwd() + "/migrations/provider.ts")).check(olds, news),

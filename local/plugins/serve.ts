@@ -1,8 +1,3 @@
-import { enableCompileCache } from "node:module";
-
-// A plugin starts with every preview; keeping compiled code halves the time until it answers.
-enableCompileCache();
-
 // An engine that is killed outright takes no plugin with it; without this they would pile up.
 const engine = process.ppid;
 const lookEveryMs = 1000;

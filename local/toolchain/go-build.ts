@@ -18,8 +18,15 @@ export interface GoBuild {
   /** Linker flags besides `-s -w`, such as `-X path.Version=1.2.3`. */
   readonly linkerFlags?: string;
   readonly tags?: string;
-  /** Files of a module that are copied beside the binary and made executable. */
-  readonly scripts?: { readonly module: string; readonly paths: readonly string[] };
+  /** Files of modules (go.mod's own too) that are copied beside the binary and made executable. */
+  readonly scripts?: readonly Scripts[];
+}
+
+export interface Scripts {
+  /** A module that go.mod names, or its own. */
+  readonly module: string;
+  /** Relative to the module's folder. */
+  readonly paths: readonly string[];
 }
 
 /** Folder in the cache where the build's binaries are or will be. */
@@ -45,7 +52,7 @@ export async function buildGo(build: GoBuild, onProgress: (text: string) => void
         onProgress(`${build.binary} ${build.version}: building, which takes minutes when Go's cache is cold`);
         await compile(build, folder, binFolder, onProgress);
       }
-      if (build.scripts) await copyScripts(build.scripts, folder, binFolder);
+      for (const scripts of build.scripts ?? []) await copyScripts(scripts, folder, binFolder);
     },
     waiting,
   );
@@ -94,7 +101,7 @@ async function compile(
   await rename(unfinished, join(binFolder, build.binary));
 }
 
-async function copyScripts(scripts: NonNullable<GoBuild["scripts"]>, folder: string, binFolder: string): Promise<void> {
+async function copyScripts(scripts: Scripts, folder: string, binFolder: string): Promise<void> {
   const missing = scripts.paths.filter((path) => !existsSync(join(binFolder, path.slice(path.lastIndexOf("/") + 1))));
   if (missing.length === 0) return;
   const { stdout } = await execa("go", ["list", "-m", "-f", "{{.Dir}}", scripts.module], {

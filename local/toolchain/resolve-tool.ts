@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { link } from "node:fs/promises";
+import { link, mkdir, readdir } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import semver from "semver";
@@ -70,10 +70,11 @@ export async function findInstalled(tool: Tool): Promise<readonly string[] | und
  */
 async function gather(tool: Tool, buildFolders: readonly string[]): Promise<void> {
   const together = toolBinFolder(tool);
-  for (const binary of tool.binaries) {
-    const built = buildFolders.map((folder) => join(folder, binary)).find((path) => existsSync(path));
-    if (built === undefined || existsSync(join(together, binary))) continue;
-    await link(built, join(together, binary));
+  await mkdir(together, { recursive: true });
+  for (const folder of buildFolders) {
+    for (const file of await readdir(folder)) {
+      if (!existsSync(join(together, file))) await link(join(folder, file), join(together, file));
+    }
   }
 }
 

@@ -9,6 +9,8 @@ export interface Tool {
   readonly name: string;
   /** The version that we download or build. */
   readonly version: string;
+  /** Stem of its cache folder; another one leaves behind what an older checkout put there. @default `name` */
+  readonly cacheName?: string;
   /** The binaries it takes; the first one tells the version. */
   readonly binaries: readonly [string, ...string[]];
   /** Arguments that make the first binary print its version. */
@@ -19,9 +21,9 @@ export interface Tool {
   readonly builds: readonly GoBuild[];
 }
 
-/** Folder in the cache that holds all binaries of the tool, downloaded or built: `<name>-<version>/bin`. */
-export const toolBinFolder = (tool: Pick<Tool, "name" | "version">): string =>
-  join(cacheFolder(), `${tool.name}-${tool.version}`, "bin");
+/** Folder in the cache that holds all binaries of the tool, downloaded or built: `<cache name>-<version>/bin`. */
+export const toolBinFolder = (tool: Pick<Tool, "name" | "version" | "cacheName">): string =>
+  join(cacheFolder(), `${tool.cacheName ?? tool.name}-${tool.version}`, "bin");
 
 /** Where a tool came from: PATH, the cache of an earlier run, the official download, or a build from Go modules. */
 export type ToolSource = "PATH" | "cache" | "download" | "build";

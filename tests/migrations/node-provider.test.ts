@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { nodeProvider } from "../../migrations/node-provider.ts";
 
 describe("node provider", () => {
   it("keeps the text that every state holds of it: a change makes noise in each preview", async () => {
-    const { text } = await pulumi.runtime.serializeFunction(() => nodeProvider);
-    const hash = createHash("sha256").update(text).digest("hex");
-    assert.equal(
-      hash,
-      "d8e9061b4f2e51e45c7f3847acebd90c628daea25d2865eb7696992f62b74b88",
-      `the serialised provider changed; existing states hold the old text. If that is meant, say so in an ADR. It is now:\n${text}`,
-    );
+    // The name of the variable is part of the text; the SDK calls it `provider`.
+    const provider = nodeProvider;
+    const { text } = await pulumi.runtime.serializeFunction(() => provider, { allowSecrets: true });
+    const kept = await readFile(join(import.meta.dirname, "../../migrations/node-provider.serialised.txt"), "utf8");
+    assert.equal(text, kept, "the serialised provider changed; existing states hold the old text: say why in an ADR");
   });
 
   it("captures nothing of the program that made it", async () => {

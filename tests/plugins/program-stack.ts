@@ -3,9 +3,10 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
-import { cacheFolder, repositoryFolder } from "../../local/folders.ts";
+import { repositoryFolder } from "../../local/folders.ts";
 import { installPlugins } from "../../local/plugins/install.ts";
-import { findFolderOnPath } from "../../local/toolchain/tool.ts";
+import { pulumiTool } from "../../local/toolchain/pulumi.ts";
+import { findFolderOnPath, toolBinFolder } from "../../local/toolchain/tool.ts";
 
 /** One resource in an exported state. */
 export interface StateResource {
@@ -51,10 +52,10 @@ export class ProgramStack {
 
   private constructor(folder: string) {
     this.folder = folder;
-    const bin = ["pulumi", "pulumi-language-nodejs"].flatMap((binary) => {
+    const bin = pulumiTool.binaries.flatMap((binary) => {
       if (findFolderOnPath(binary) !== undefined) return [];
-      const built = join(cacheFolder(), binary === "pulumi" ? "pulumi-3.250.0" : "language-nodejs-3.68.0", "bin");
-      if (existsSync(built)) return [built];
+      const built = toolBinFolder(pulumiTool);
+      if (existsSync(join(built, binary))) return [built];
       throw new Error(`${binary} is neither on PATH nor in ${built}; mend: make up`);
     });
     this.env = {

@@ -58,7 +58,7 @@ describe("buildGo", () => {
 
   it("copies scripts beside the binary and makes them executable", async () => {
     await writeFile(join(build.moduleFolder as string, "launcher"), "#!/bin/sh\necho launched\n", { mode: 0o444 });
-    await buildGo({ ...build, scripts: { module: "example.com/hello", paths: ["launcher"] } }, () => undefined);
+    await buildGo({ ...build, scripts: [{ module: "example.com/hello", paths: ["launcher"] }] }, () => undefined);
     assert.equal((await execa(join(buildBinFolder(build), "launcher"))).stdout, "launched");
   });
 });
