@@ -7,6 +7,7 @@ import { lockTenant } from "../ledger/tenant-lock.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
 import { connect } from "../postgres/connect.ts";
 import { withoutRows } from "../postgres/errors.ts";
+import { tellServerFault } from "../postgres/server-fault.ts";
 import { resolveReference } from "../reference.ts";
 import { Keyring } from "../vault/keyring.ts";
 import { Transit } from "../vault/transit.ts";
@@ -35,7 +36,7 @@ export function prepareTenant(job: TenantJob): Promise<TenantResult> {
       const { name } = goal.definition;
       const shapes = await readShapes(run.sessions.control, goal.definition).catch((error: unknown) => {
         if (step === "nothing") return [];
-        throw new Error(`tenant ${job.tenant}: ${withoutRows(error).message}`);
+        throw new Error(`tenant ${job.tenant}: ${withoutRows(error).message}`, { cause: error });
       });
       if (step === "nothing") {
         if (!goal.isUnderWay) await clearStaleCapture(run, name, shapes);
@@ -187,7 +188,10 @@ async function perform(
     const clean = withoutRows(error);
     status = clean instanceof DeadlineError || clean instanceof CancelledError ? "partial" : "failed";
     isCancelled = clean instanceof CancelledError;
-    reason = clean instanceof TakenOverError ? `another run has taken over: ${clean.message}` : clean.message;
+    reason =
+      clean instanceof TakenOverError
+        ? `another run has taken over: ${clean.message}`
+        : tellServerFault(clean, job.tenant, resolveReference(job.region.postgresUrl));
   }
   const counts = await takeStock(run).catch(() => emptyStock);
   await Promise.all(opened.map((client) => client.end().catch(() => {})));

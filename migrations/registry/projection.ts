@@ -93,6 +93,7 @@ export class Projection {
          rate_rows_per_s = coalesce(excluded.rate_rows_per_s, known.rate_rows_per_s)
        WHERE (excluded.epoch, excluded.as_of) >= (known.epoch, known.as_of) RETURNING 1`,
       [JSON.stringify([...newest.values()].map((state) => ({ ...state, epoch: Number(state.epoch) })))],
+      { isRepeatable: true },
     );
     return rows.length;
   }

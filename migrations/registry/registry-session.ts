@@ -1,5 +1,7 @@
+import pRetry from "p-retry";
 import pg from "pg";
 import { stateOf, withoutRows } from "../postgres/errors.ts";
+import { findServerMend, isBrokenConnection } from "../postgres/server-fault.ts";
 import { databaseUrl } from "../schema/database-url.ts";
 
 /** Database that holds the registry in every region. */
@@ -11,8 +13,23 @@ export const registryUrl = (postgresUrl: string): string => databaseUrl(postgres
 /** What the queries of the registry run on: a pool, or the one connection of a transaction. */
 export interface RegistrySession {
   /** Rows of one statement. @throws with the mend, without rows of the database */
-  query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  query<Row extends pg.QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+    options?: StatementOptions,
+  ): Promise<Row[]>;
 }
+
+export interface StatementOptions {
+  /**
+   * Doing it twice is as good as doing it once, so that it is repeated for ten seconds when its connection breaks,
+   * whether the server had carried it out or not. Has no effect inside a transaction. @default false
+   */
+  readonly isRepeatable?: boolean;
+}
+
+/** How long a repeatable statement is tried, milliseconds: a server restarts in less. */
+const patienceMs = 10_000;
 
 /** A pool of sessions on one registry; connects at the first query. */
 export class RegistryPool implements RegistrySession {
@@ -34,8 +51,20 @@ export class RegistryPool implements RegistrySession {
     this.#pool.on("error", () => undefined);
   }
 
-  async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-    return run<Row>(this.#pool, text, values);
+  async query<Row extends pg.QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+    { isRepeatable = false }: StatementOptions = {},
+  ): Promise<Row[]> {
+    if (!isRepeatable) return run<Row>(this.#pool, text, values);
+    return pRetry(() => run<Row>(this.#pool, text, values), {
+      retries: Infinity,
+      minTimeout: 50,
+      maxTimeout: 1000,
+      randomize: true,
+      maxRetryTime: patienceMs,
+      shouldRetry: ({ error }) => isBrokenConnection(error.cause),
+    });
   }
 
   /** Runs `work` between BEGIN and COMMIT on one connection; rolled back when it throws. */
@@ -79,6 +108,10 @@ const absent = new Set(["3D000", "3F000", "42P01", "42703"]);
 
 function explain(error: unknown): Error {
   const plain = withoutRows(error);
+  if (isBrokenConnection(plain))
+    return new Error(`registry: ${plain.message}; ${findServerMend(plain)}, then run the update again`, {
+      cause: plain,
+    });
   if (!absent.has(stateOf(plain) ?? "") || plain.message.startsWith("registry:")) return plain;
   return new Error(`registry: ${plain.message}; it is made and brought up to date by: pulumi up`, { cause: plain });
 }

@@ -26,8 +26,9 @@ export class Routes {
   }
 
   /**
-   * Points tenants at a release; NOTIFY rc_route for each that moves. Repeating it changes nothing.
-   * @returns ids of the moved ones
+   * Points tenants at a release; NOTIFY rc_route for each that moves. Repeating it changes nothing, so a connection that
+   * breaks is no failure: a tenant that has moved in its database must not wait for its route until the next update.
+   * @returns ids of the moved ones; after a broken connection, of those that had not moved before it broke
    */
   async point(tenants: readonly string[], to: { readonly release: string; readonly pin: string }): Promise<string[]> {
     const rows = await this.#session.query<{ tenant: string }>(
@@ -35,6 +36,7 @@ export class Routes {
        ON CONFLICT (tenant) DO UPDATE SET release = excluded.release, pin = excluded.pin, since = now()
        WHERE (present.release, present.pin) IS DISTINCT FROM (excluded.release, excluded.pin) RETURNING tenant`,
       [[...new Set(tenants)], to.release, to.pin],
+      { isRepeatable: true },
     );
     return rows.map(({ tenant }) => tenant).sort();
   }

@@ -40,6 +40,7 @@ export class WaveSteps {
       `INSERT INTO registry.wave_step (environment, wave, pin, step, status) VALUES ($1, $2, $3, $4, $5)
        ON CONFLICT (environment, wave, pin, step) DO UPDATE SET status = excluded.status, as_of = now()`,
       [step.environment, step.wave, step.pin, step.step, step.status],
+      { isRepeatable: true },
     );
   }
 

@@ -3,10 +3,21 @@ import { badInput } from "./bad-input.ts";
 import { fence } from "./fence.ts";
 import { killPoints } from "./kill-points.ts";
 import { live } from "./live.ts";
+import { lostAck } from "./lost-ack.ts";
 import { paused } from "./paused.ts";
 import { roundTrip } from "./round-trip.ts";
 import { selfTest } from "./self-test.ts";
 import { tamper } from "./tamper.ts";
 
 /** Every drill, in the order in which they are described. */
-export const allDrills: readonly Drill[] = [killPoints, paused, live, fence, tamper, badInput, roundTrip, selfTest];
+export const allDrills: readonly Drill[] = [
+  killPoints,
+  lostAck,
+  paused,
+  live,
+  fence,
+  tamper,
+  badInput,
+  roundTrip,
+  selfTest,
+];

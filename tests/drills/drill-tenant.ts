@@ -47,8 +47,7 @@ export function drillJob(
 export class DrillTenant {
   readonly tenant: string;
   readonly database: string;
-  /** Superuser session. */
-  readonly admin: pg.Client;
+  #admin: pg.Client;
   readonly #migrationsFolder: string;
   readonly #sessions: pg.Client[] = [];
   readonly #runs = new Set<EngineProcess>();
@@ -57,15 +56,23 @@ export class DrillTenant {
   private constructor(tenant: string, database: string, migrationsFolder: string, admin: pg.Client) {
     this.tenant = tenant;
     this.database = database;
-    this.admin = admin;
+    this.#admin = admin;
     this.#migrationsFolder = migrationsFolder;
   }
 
   static async open(tenant: string, database: string, migrationsFolder: string): Promise<DrillTenant> {
-    const admin = new pg.Client({ connectionString: databaseUrl(database) });
-    admin.on("error", () => {}); // dropping the database at the end cuts it
-    await admin.connect();
-    return new DrillTenant(tenant, database, migrationsFolder, admin);
+    return new DrillTenant(tenant, database, migrationsFolder, await openAdmin(database));
+  }
+
+  /** Superuser session. */
+  get admin(): pg.Client {
+    return this.#admin;
+  }
+
+  /** A new superuser session, after the server was away. */
+  async reopen(): Promise<void> {
+    await this.#admin.end().catch(() => {});
+    this.#admin = await openAdmin(this.database);
   }
 
   get place(): BodyPlace {
@@ -121,7 +128,7 @@ export class DrillTenant {
   /** The tenant's keys, as the services of R2 hold them: never those of the engine under test. */
   keyring(): Keyring {
     this.#keyring ??= new Keyring({
-      client: this.admin,
+      client: { query: (text, values) => this.#admin.query(text, values) },
       tenant: this.tenant,
       transit: new Transit({
         address: resolveReference("env:DRL_VAULT_ADDR"),
@@ -156,7 +163,14 @@ export class DrillTenant {
 
   async close(): Promise<void> {
     await Promise.all([...this.#runs].map((run) => run.end()));
-    await Promise.all([this.admin, ...this.#sessions].map((client) => client.end().catch(() => {})));
+    await Promise.all([this.#admin, ...this.#sessions].map((client) => client.end().catch(() => {})));
     await dropDatabase(this.database);
   }
+}
+
+async function openAdmin(database: string): Promise<pg.Client> {
+  const admin = new pg.Client({ connectionString: databaseUrl(database) });
+  admin.on("error", () => {}); // dropping the database at the end cuts it
+  await admin.connect();
+  return admin;
 }

@@ -9,6 +9,7 @@ import { Stage } from "./stage.ts";
 const seed = 1;
 const casesOf: Readonly<Record<string, number>> = {
   "kill-points": 8,
+  "lost-ack": 8,
   paused: 2,
   traffic: 3,
   fence: 2,

@@ -15,9 +15,12 @@ export class Stage {
     this.migrationsFolder = migrationsFolder;
   }
 
-  /** The base tenant's rows in this position, in a database of their own. */
-  async tenant(position: Position): Promise<DrillTenant> {
-    const { tenant } = this.base;
+  /**
+   * The base tenant's rows in this position, in a database of their own.
+   *
+   * @param tenant another id, of which Vault has not heard: possible only in position `off`. @default the base tenant's
+   */
+  async tenant(position: Position, tenant: string = this.base.tenant): Promise<DrillTenant> {
     const database = `${tenant.replaceAll("-", "_")}_${(Stage.#copies += 1)}`;
     await cloneDatabase(this.base.databaseOf(position), database);
     const opened = await DrillTenant.open(tenant, database, this.migrationsFolder);

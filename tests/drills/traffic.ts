@@ -9,15 +9,24 @@ export class Traffic {
   readonly log = new OperationLog();
   readonly writers: readonly Writer[];
 
-  /** @param count writers; each owns a tenth of the base rows, the rest stays as it is */
-  constructor(tenant: DrillTenant, base: BaseTenants, random: SeededRandom, count = 2) {
+  /**
+   * @param count writers; each owns a tenth of the base rows, the rest stays as it is
+   * @param explains errors that the case has caused; see `Writer`. @default none
+   */
+  constructor(
+    tenant: DrillTenant,
+    base: BaseTenants,
+    random: SeededRandom,
+    count = 2,
+    explains?: (error: unknown) => boolean,
+  ) {
     const shares: OwnRecord[][] = Array.from({ length: count }, () => []);
     for (const [record, digest] of base.bodies.digests) {
       const [kind, id] = record.split(" ") as [BodyKind, string];
       this.log.begin(kind, id, digest);
       shares[random.below(count * 10)]?.push({ kind, id, digest });
     }
-    this.writers = shares.map((own, nth) => new Writer(`w${nth + 1}`, tenant, this.log, random, own));
+    this.writers = shares.map((own, nth) => new Writer(`w${nth + 1}`, tenant, this.log, random, own, explains));
   }
 
   start(pauseMs?: number): void {

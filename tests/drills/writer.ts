@@ -30,19 +30,32 @@ export class Writer {
   readonly #random: SeededRandom;
   readonly #name: string;
   readonly #own: OwnRecord[];
+  readonly #explains: (error: unknown) => boolean;
   #role: Role = "platform_r1";
   #session: pg.Client | undefined;
   #written = 0;
   #isOver = false;
   #running: Promise<void> | undefined;
 
-  /** @param own records that this writer alone changes */
-  constructor(name: string, tenant: DrillTenant, log: OperationLog, random: SeededRandom, own: readonly OwnRecord[]) {
+  /**
+   * @param own records that this writer alone changes
+   * @param explains whether the case has caused an error: the operation has failed, or nobody knows, and the writer goes
+   *   on with a new session. @default none
+   */
+  constructor(
+    name: string,
+    tenant: DrillTenant,
+    log: OperationLog,
+    random: SeededRandom,
+    own: readonly OwnRecord[],
+    explains: (error: unknown) => boolean = () => false,
+  ) {
     this.#name = name;
     this.#tenant = tenant;
     this.#log = log;
     this.#random = random;
     this.#own = [...own];
+    this.#explains = explains;
   }
 
   /** Writes until `stop`, `pauseMs` between two transactions. */
@@ -83,6 +96,23 @@ export class Writer {
   }
 
   async #attempt(operation: Operation, fate: number): Promise<Outcome | "fenced"> {
+    const progress = { isCommitting: false };
+    try {
+      return await this.#transact(operation, fate, progress);
+    } catch (error) {
+      if (!this.#explains(error)) throw error;
+      await this.#session?.end().catch(() => {});
+      this.#session = undefined;
+      await sleep(20);
+      return progress.isCommitting ? "unknown" : "failed";
+    }
+  }
+
+  async #transact(
+    operation: Operation,
+    fate: number,
+    progress: { isCommitting: boolean },
+  ): Promise<Outcome | "fenced"> {
     const session = await this.#connected();
     try {
       await session.query("BEGIN");
@@ -96,6 +126,7 @@ export class Writer {
       return "failed";
     }
     if (fate < 6) return this.#lose(session);
+    progress.isCommitting = true;
     try {
       await session.query("COMMIT");
       return "ok";
@@ -116,6 +147,7 @@ export class Writer {
   }
 
   async #isFenced(session: pg.Client, error: unknown): Promise<boolean> {
+    if (this.#explains(error)) return false;
     await session.query("ROLLBACK");
     // 42P01: a contract revision has dropped the table; PostgreSQL looks for it before it looks at privileges.
     if (!["42501", "42P01"].includes((error as { code?: string }).code ?? "")) return false;
