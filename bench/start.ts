@@ -3,13 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { repositoryFolder } from "../local/folders.ts";
-import { median, rounded, type Bench } from "./ratio.ts";
+import { median, type Bench, type Needs, rounded } from "./ratio.ts";
+
+export const needs: Needs = "platform";
 
 /**
  * `pulumi preview` of dev against that of an empty program of the same CLI, and the cold import of what index.ts imports.
  * Needs a platform that `make up` has brought up: `source .local/env` first.
  */
-export const bench: Bench = async (rounds) => {
+export const bench: Bench = async ({ rounds }) => {
   if (process.env["RC_HOME"] === undefined) throw new Error("RC_HOME is not set; run: make up && source .local/env");
   const empty = await mkdtemp(join(tmpdir(), "bench-empty-"));
   try {
