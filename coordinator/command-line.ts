@@ -11,6 +11,7 @@ import { registerKeep } from "./keep.ts";
 import { registerLint } from "./lint.ts";
 import { registerMaintenance } from "./maintenance.ts";
 import { registerPromote } from "./promote.ts";
+import { registerReport } from "./report.ts";
 import { registerRescind } from "./rescind.ts";
 import { registerRollback } from "./rollback.ts";
 import { registerStatus } from "./status.ts";
@@ -23,6 +24,7 @@ import type { Terminal } from "./terminal.ts";
 const registrations = [
   registerStatus,
   registerDiff,
+  registerReport,
   registerCheck,
   registerPromote,
   registerRollback,
@@ -46,6 +48,7 @@ Exit codes: 0 go or done, 1 error, 2 no-go, 3 needs a human or time.
 Examples:
   coordinator status --env dev               where every wave is, and can I go back
   coordinator diff --env dev                 what an update would change
+  coordinator report                         the comment of a pull request, all environments
   coordinator promote r2 --env dev           move to the next release
   coordinator rollback dev --dry-run         what going back would take
 `;

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { findRelease, getRelease, sinkMirrorsOf } from "../releases/catalog.ts";
+import { getRelease } from "../releases/catalog.ts";
 import { parseEnvironment } from "../releases/environment.ts";
 import { parsePin, pinOf } from "../releases/pin.ts";
 import { approvalDigest } from "./approval-digest.ts";
@@ -11,7 +11,9 @@ import type { Pins } from "./history/pinned-state.ts";
 import type { Report } from "./outcome.ts";
 import { openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
-import { explainReleaseDiff, releaseDiff } from "./release-diff.ts";
+import { explainReleaseDiff, movesOf } from "./release-diff.ts";
+import { gatherReport } from "./report/gather-report.ts";
+import { reportOf } from "./report.ts";
 import { partsToAdd } from "./release-judgement.ts";
 import { planMove } from "./stack-move.ts";
 import type { ResourceChange } from "./stack-events.ts";
@@ -21,12 +23,14 @@ import { explainWayBack, waysBack } from "./way-back.ts";
 interface DiffOptions extends CommonOptions {
   readonly exact?: boolean;
   readonly preview: boolean;
+  readonly markdown?: boolean;
 }
 
 export function registerDiff(program: Command, surroundings: Surroundings): void {
   withCommonOptions(program.command("diff [release]").description("what an update would change, and can I go back"))
     .option("--exact", "visit every tenant's ledger instead of reading the projection")
     .option("--no-preview", "leave out the resources")
+    .option("--markdown", "print it as the comment of a pull request (coordinator report), also when the preview fails")
     .addHelpText(
       "after",
       `
@@ -39,7 +43,12 @@ Examples:
     )
     .action(async (release: string | undefined, options: DiffOptions) => {
       const { terminal, exit } = surroundings;
-      exit(await runCommand(terminal, options.json ?? false, () => showDiff(release, options, surroundings)));
+      const { env, configFile, exact } = options;
+      const show = async () =>
+        options.markdown
+          ? reportOf([await gatherReport({ env, configFile, ...(exact ? { exact } : {}), release }, surroundings)])
+          : showDiff(release, options, surroundings);
+      exit(await runCommand(terminal, options.json ?? false, show));
     });
 }
 
@@ -115,20 +124,6 @@ export async function showDiff(
   } finally {
     await registry.close();
   }
-}
-
-/** One release diff for all waves that make the same move. */
-function movesOf(from: Pins, to: Pins) {
-  const groups = new Map<string, string[]>();
-  for (const [wave, { now }] of Object.entries(to)) {
-    const key = `${from[wave]?.now ?? ""} ${now}`;
-    if (from[wave]?.now !== now) groups.set(key, [...(groups.get(key) ?? []), wave]);
-  }
-  return [...groups].map(([key, waves]) => {
-    const [before = "", after = ""] = key.split(" ");
-    const old = before === "" ? undefined : findRelease(parsePin(before).id);
-    return { waves, diff: releaseDiff(old, getRelease(parsePin(after).id), sinkMirrorsOf) };
-  });
 }
 
 function resourceLines(changes: readonly ResourceChange[]): string[] {

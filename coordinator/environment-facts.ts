@@ -59,7 +59,7 @@ export async function readFacts(environment: Environment, registry: Registry): P
       asOf: new Date(),
     };
   } catch (error) {
-    if (isAbsent(error)) return noFacts(environment);
+    if (isAbsent(error)) return emptyFacts(environment);
     throw error;
   }
 }
@@ -98,7 +98,8 @@ function isAbsent(error: unknown): boolean {
   return absentStates.has(stateOf(error) ?? stateOf(cause) ?? "");
 }
 
-function noFacts(environment: Environment): EnvironmentFacts {
+/** What is known of an environment whose registry is not there or cannot be read. */
+export function emptyFacts(environment: Environment): EnvironmentFacts {
   return {
     hasRegistry: false,
     waves: new Map(environment.waves.map(({ name }) => [name, []])),

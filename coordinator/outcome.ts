@@ -9,6 +9,8 @@ export interface Report {
   readonly outcome: Outcome;
   readonly text: string;
   readonly data: Readonly<Record<string, unknown>>;
+  /** The text is a document of its own: it goes to stdout as it is, whatever the outcome. @default false */
+  readonly isDocument?: boolean;
 }
 
 /** A command that stops for a reason of the business, not for a fault: nothing was changed unless a reason says so. */

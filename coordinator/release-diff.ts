@@ -1,4 +1,7 @@
+import { findRelease, getRelease, sinkMirrorsOf } from "../releases/catalog.ts";
+import { parsePin } from "../releases/pin.ts";
 import type { Release } from "../releases/release.ts";
+import type { Pins } from "./history/pinned-state.ts";
 
 /** What changes for the platform between two releases, before any resource is looked at. */
 export interface ReleaseDiff {
@@ -33,6 +36,26 @@ export function releaseDiff(
       ...before.filter((mirror) => !after.includes(mirror)).map((mirror) => ({ mirror, to: "source" as const })),
     ],
   };
+}
+
+/** Waves that make the same move, with what it changes. */
+export interface PinMove {
+  readonly waves: readonly string[];
+  readonly diff: ReleaseDiff;
+}
+
+/** One release diff for all waves that make the same move. */
+export function movesOf(from: Pins, to: Pins): PinMove[] {
+  const groups = new Map<string, string[]>();
+  for (const [wave, { now }] of Object.entries(to)) {
+    const key = `${from[wave]?.now ?? ""} ${now}`;
+    if (from[wave]?.now !== now) groups.set(key, [...(groups.get(key) ?? []), wave]);
+  }
+  return [...groups].map(([key, waves]) => {
+    const [before = "", after = ""] = key.split(" ");
+    const old = before === "" ? undefined : findRelease(parsePin(before).id);
+    return { waves, diff: releaseDiff(old, getRelease(parsePin(after).id), sinkMirrorsOf) };
+  });
 }
 
 function serviceChanges(from: Release | undefined, to: Release): ReleaseDiff["services"] {

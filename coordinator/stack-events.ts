@@ -1,4 +1,6 @@
 import type { EngineEvent, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
+import { propertyChanges } from "./property-change.ts";
+import type { PropertyChange } from "./property-change.ts";
 
 /** One resource that an update touches or would touch. */
 export interface ResourceChange {
@@ -12,6 +14,8 @@ export interface ResourceChange {
   readonly op: string;
   /** Property paths that differ, without Pulumi's own `__*`. */
   readonly diffs: readonly string[];
+  /** The same with their values. */
+  readonly properties: readonly PropertyChange[];
 }
 
 /** What a migration node said it reached. */
@@ -93,7 +97,8 @@ function changeOf(step: StepEventMetadata): ResourceChange {
   const diffs = (step.detailedDiff ? Object.keys(step.detailedDiff) : (step.diffs ?? [])).filter(
     (each) => !each.startsWith("__"),
   );
-  return { urn: step.urn, name, type: path.at(-1) ?? types, path, op: step.op, diffs };
+  const properties = propertyChanges(step);
+  return { urn: step.urn, name, type: path.at(-1) ?? types, path, op: step.op, diffs, properties };
 }
 
 /** Engine messages carry colour directives (`<{%fg 1%}>`) and terminal escapes. */

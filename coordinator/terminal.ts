@@ -21,6 +21,7 @@ const verdicts = { go: "", error: "error", "no-go": "no-go", "needs-human": "nee
 export async function runCommand(terminal: Terminal, isJson: boolean, command: () => Promise<Report>): Promise<number> {
   const report = await command().catch(failureReport);
   if (isJson) terminal.stdout(JSON.stringify({ outcome: report.outcome, ...report.data }, null, 2) + "\n");
+  else if (report.isDocument) terminal.stdout(report.text);
   else if (report.outcome === "error") terminal.stderr(`error: ${report.text}\n`);
   else terminal.stdout(withVerdict(report) + "\n");
   return exitCodes[report.outcome];

@@ -1,3 +1,4 @@
+import type { MirrorState } from "../releases/mirror-state.ts";
 import type { Outcome } from "../releases/verdict.ts";
 import { findRelease, getRelease } from "../releases/catalog.ts";
 import { pinOf, parsePin } from "../releases/pin.ts";
@@ -25,8 +26,15 @@ export interface WayBack {
 /** Lock, flip and route of one tenant; the cutover's transaction itself is limited to 0.4 s. */
 const flipSeconds = 0.5;
 
-/** The answer for every wave, from what is pinned and where the mirrors stand. */
-export function waysBack(pins: Pins, facts: EnvironmentFacts): WayBack[] {
+/**
+ * The answer for every wave, from what is pinned and where the mirrors stand.
+ * @param statesOf where the mirrors of a wave stand @default what the registry's projection says now
+ */
+export function waysBack(
+  pins: Pins,
+  facts: EnvironmentFacts,
+  statesOf: (wave: string) => readonly MirrorState[] = (wave) => mirrorStates(facts, wave),
+): WayBack[] {
   return Object.entries(pins).map(([wave, { now, back }]) => {
     const from = getRelease(parsePin(now).id);
     const earlier = back === "none" ? from.requires.releases.at(-1) : parsePin(back).id;
@@ -45,7 +53,7 @@ export function waysBack(pins: Pins, facts: EnvironmentFacts): WayBack[] {
         asOf,
       };
     }
-    const states = mirrorStates(facts, wave);
+    const states = statesOf(wave);
     const verdict = rollback(from, to, states);
     const retired = states.map(
       (state) => ({ ...state, position: state.position === "switched" ? "retired" : state.position }) as const,

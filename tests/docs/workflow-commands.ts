@@ -41,6 +41,7 @@ interface Step {
   readonly uses?: string;
   readonly run?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly with?: Readonly<Record<string, string>>;
 }
 
 /** The two workflows to copy. */
@@ -67,6 +68,7 @@ export function workflowCommands(file: string, values: Readonly<Record<string, s
     "github.sha": "0".repeat(40),
     "github.repository": "somebody/platform",
     "github.event.pull_request.number": "7",
+    "github.event.pull_request.base.sha": "1".repeat(40),
     "github.token": "none",
     "toJSON(vars)": "{}",
     "runner.temp": process.env["RUNNER_TEMP"] ?? "/nowhere",
@@ -97,7 +99,7 @@ export function workflowCommands(file: string, values: Readonly<Record<string, s
           name: step.name ?? run,
           run,
           env: Object.fromEntries(filled),
-          needsPlatform: /\bpulumi |coordinator\/main\.ts (?!lint)/.test(run),
+          needsPlatform: /\bpulumi |coordinator\/main\.ts (?!lint|report --from)/.test(run),
           installs: /\bnpm ci\b/.test(run),
         },
       ];

@@ -1,46 +1,16 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import { marker, renderComment } from "../../coordinator/report/comment.ts";
+import type { StackReport } from "../../coordinator/report/stack-report.ts";
 import { repositoryFolder } from "../../local/folders.ts";
+import { quiet, refused } from "../coordinator/report/example-reports.ts";
 import { faultOf } from "./known-commands.ts";
 import { simpleCommands } from "./shell-words.ts";
 import { readWorkflow, workflowCommands, workflowFiles } from "./workflow-commands.ts";
 import type { WorkflowCommand } from "./workflow-commands.ts";
-
-const diff = {
-  outcome: "go",
-  environment: "dev",
-  releases: [
-    {
-      waves: ["canary"],
-      diff: {
-        from: "r1",
-        to: "r2",
-        services: [{ name: "platform-api", from: "1.0.0", to: "2.0.0" }],
-        schema: { from: "0001", expandTo: "0002", contractTo: "0003" },
-        flags: [{ key: "api-v2", from: false, to: true }],
-        mirrors: [{ mirror: "prompt-encryption", to: "sink" }],
-      },
-    },
-  ],
-  positions: [{ mirror: "prompt-encryption", position: "mirroring", tenants: 2, rows: 1200, dirty: 3 }],
-  resources: [{ urn: "u", op: "update", type: "Cutover", name: "canary-cutover", diffs: ["release"] }],
-  notes: ["2 tenants, 1200 rows\nask <b>@security</b>"],
-  digest: "5f0c2a91b7e4d388",
-  waysBack: [
-    {
-      wave: "canary",
-      from: "r2@6ddb29be9a97",
-      to: "r1@de0f0d1ed670",
-      outcome: "go",
-      seconds: 2.5,
-      secondsAfterFinalize: 80,
-      reasons: ["instant for 2 tenants"],
-    },
-  ],
-};
 
 describe("the workflows to copy", function () {
   this.timeout(60_000);
@@ -79,9 +49,9 @@ describe("the workflows to copy", function () {
     for (const file of Object.values(workflowFiles)) {
       const commands = workflowCommands(file);
       assert.ok(commands.some(({ needsPlatform }) => needsPlatform));
-      for (const { run, name } of commands.filter(({ job }) => job !== "comment"))
+      for (const { run, name } of commands.filter(({ name: step }) => !step.startsWith("Write the comment")))
         for (const words of simpleCommands(run)) {
-          if (["exit", "bash"].includes(words[0] ?? "") || words[1] === "--eval") continue;
+          if (["exit", "true", "test"].includes(words[0] ?? "") || words[1] === "--eval") continue;
           assert.equal(await faultOf(words), undefined, `${file}, ${name}: ${words.join(" ")}`);
         }
     }
@@ -93,8 +63,12 @@ describe("the workflows to copy", function () {
     assert.deepEqual(permissions, { contents: "read" });
     assert.match(jobs["preview"]?.if ?? "", /head\.repo\.full_name == github\.repository/);
     assert.equal(jobs["preview"]?.permissions, undefined);
-    assert.deepEqual(jobs["comment"]?.permissions, { "pull-requests": "write" });
-    assert.ok(!jobs["comment"]?.steps.some(({ uses }) => uses?.startsWith("actions/checkout")));
+    assert.deepEqual(jobs["comment"]?.permissions, { contents: "read", "pull-requests": "write" });
+    const [checkout, ...others] = (jobs["comment"]?.steps ?? []).filter(({ uses }) =>
+      uses?.startsWith("actions/checkout"),
+    );
+    assert.equal(checkout?.with?.["ref"], "${{ github.event.pull_request.base.sha }}", "code of the base alone");
+    assert.deepEqual(others, []);
     assert.doesNotMatch(JSON.stringify(jobs["comment"]), /secrets\./);
     const preview = JSON.stringify(jobs["preview"]);
     assert.doesNotMatch(preview, /pulumi up|promote|verify|maintenance/, "a preview changes nothing");
@@ -116,8 +90,10 @@ describe("the workflows to copy", function () {
         npm: `echo "npm $*" >> "$RUNNER_TEMP/installed"`,
         python3: `mkdir -p "$3/bin" && printf '#!/bin/bash\\necho "pip $*" >> "$RUNNER_TEMP/installed"\\n' > "$3/bin/pip" && chmod +x "$3/bin/pip"`,
       };
-      const { exitCode, stderr } = await runStep(find(file, /Install/), programs);
-      assert.equal(exitCode, 0, stderr);
+      for (const step of workflowCommands(file, { "runner.temp": folder }).filter(({ installs }) => installs)) {
+        const { exitCode, stderr } = await runStep(step, programs);
+        assert.equal(exitCode, 0, stderr);
+      }
     }
     const installed = await readFile(join(folder, "installed"), "utf8");
     assert.match(installed, /^npm ci --no-audit --no-fund\nnpm ci/);
@@ -150,77 +126,70 @@ describe("the workflows to copy", function () {
     }
   });
 
-  /** The preview step on a checkout whose coordinator answers what the test says. */
-  async function preview(stdout: string, exitCode: number, log = "") {
-    const node = `if [ "$1" = coordinator/main.ts ]; then cat "$RUNNER_TEMP/answer"; cat "$RUNNER_TEMP/answer.log" >&2; exit ${exitCode}; fi
+  /** The preview step on a checkout whose coordinator answers what the test says; rendering is done by the real one. */
+  async function preview(environment: string, stdout: string, exitCode: number) {
+    const node = `if [[ "$*" = *"report --env"* ]]; then cat "$RUNNER_TEMP/answer"; exit ${exitCode}; fi
 exec "${process.execPath}" "$@"`;
     await writeFile(join(folder, "answer"), stdout);
-    await writeFile(join(folder, "answer.log"), log);
-    const ended = await runStep(find(workflowFiles.preview, /^Preview/), { node });
+    const ended = await runStep(find(workflowFiles.preview, /^Preview/), { node }, { ENVIRONMENT: environment });
     await rm(join(folder, "node"));
-    return { ...ended, comment: await readFile(join(folder, "comment-dev.md"), "utf8") };
+    return ended;
   }
-
-  it("write what a reviewer must read outside of the fold", async () => {
-    const { exitCode, comment, stderr } = await preview(JSON.stringify(diff), 0);
+  /** What the comment job does with the files of the previews. */
+  async function makeComment(...environments: string[]) {
+    await rm(join(folder, "reports"), { recursive: true, force: true });
+    await mkdir(join(folder, "reports"));
+    for (const each of environments)
+      await rename(join(folder, `report-${each}.json`), join(folder, "reports", `report-${each}.json`));
+    const { exitCode, stderr } = await runStep(find(workflowFiles.preview, /^Make the comment/));
     assert.equal(exitCode, 0, stderr);
-    const [outside = "", inside = ""] = comment.split("<details>");
-    assert.match(outside, /### dev: may go/);
-    assert.match(outside, /Waves \*\*canary\*\*: r1 -> r2/);
-    assert.match(outside, /authority of prompt-encryption moves to the sink/);
-    assert.match(outside, /mirroring for 2 tenants: 1200 rows, 3 to drain/);
-    assert.match(
-      outside,
-      /Can I go back.*\n\n- canary: from `r2@\w+` to `r1@\w+`: yes, about 3 s; once finalized about 80 s/,
-    );
-    assert.doesNotMatch(outside, /<b>|@security/, "text of servers calls nobody and brings no markup");
-    assert.match(inside, /update {3}Cutover canary-cutover \(release\)/);
-    assert.match(inside, /Approval digest: `5f0c2a91b7e4d388`/);
+    return readFile(join(folder, "comment.md"), "utf8");
+  }
+  const answerOf = (...stacks: StackReport[]) => JSON.stringify({ outcome: "go", stacks });
+
+  it("show each preview in its log, end with its exit code, and make one comment of all", async () => {
+    const staging = await preview("staging", answerOf(quiet), 0);
+    assert.equal(staging.exitCode, 0, staging.stderr);
+    assert.match(staging.stdout, /### staging: may go/);
+    const prod = await preview("prod", answerOf(refused), 2);
+    assert.equal(prod.exitCode, 2);
+    assert.equal(await makeComment("staging", "prod"), renderComment([quiet, refused]));
   });
 
-  it("also write a refusal, and a fault without any answer, and end with their exit code", async () => {
-    const refused = await preview(JSON.stringify({ outcome: "no-go", reasons: ["prod is held since 03:12"] }), 2);
-    assert.equal(refused.exitCode, 2);
-    assert.match(refused.comment, /### dev: \*\*no-go\*\*\n\n```\nprod is held since 03:12\n```/);
-    const broken = await preview("", 1, "error: no Pulumi.yaml\n```\n");
+  it("write a comment also when a preview wrote nothing, or none did", async () => {
+    await preview("staging", answerOf(quiet), 0);
+    const broken = await preview("prod", "", 1);
     assert.equal(broken.exitCode, 1);
-    assert.match(broken.comment, /### dev: \*\*error\*\*\n\n```\nerror: no Pulumi.yaml\n'''\n```/);
+    const comment = await makeComment("staging", "prod");
+    assert.match(comment, /### staging: may go/);
+    assert.match(comment, /### report-prod: \*\*error\*\*/);
+    assert.match(comment, /is no JSON; write it anew/);
+    assert.match(await makeComment(), /cannot be read \(ENOENT\)/);
   });
 
-  it("stay small enough for a comment whatever the preview holds", async () => {
-    const many = {
-      ...diff,
-      resources: Array.from({ length: 5_000 }, () => ({ ...diff.resources[0], name: "x".repeat(200) })),
-    };
-    const { comment } = await preview(JSON.stringify(many), 0);
-    assert.ok(Buffer.byteLength(comment) < 21_000);
-    assert.match(comment, /5000 resources change/);
-    assert.match(comment, /Can I go back/);
-    const endless = await preview(JSON.stringify({ ...diff, notes: ["y".repeat(90_000)] }), 0);
-    assert.ok(Buffer.byteLength(endless.comment) < 21_000);
+  it("take nothing from a branch but text", async () => {
+    const evil = "</details><script>x</script> @security ![](http://x) ```";
+    await preview("prod", answerOf({ ...refused, environment: evil, blockers: [evil], releaseNotes: [evil] }), 2);
+    const comment = await makeComment("prod");
+    assert.doesNotMatch(comment.replaceAll(/`[^`\n]*`/g, ""), /<script>|(?<!\w)@security|http:\/\/x/);
   });
 
   it("write one comment, and replace it the next time", async () => {
-    const step = find(workflowFiles.preview, /comment/);
+    const step = find(workflowFiles.preview, /^Write the comment/);
     const gh = (before: string) =>
       `echo "gh $*" >> "$CALLS"; case "$*" in *--paginate*) printf '%s' '${before}';; esac`;
-    await preview(JSON.stringify(diff), 0);
+    await preview("staging", answerOf(quiet), 0);
+    const comment = await makeComment("staging");
+    assert.ok(step.run.includes(`startswith("${marker}")`) && comment.startsWith(marker), "the comment is found again");
     for (const [before, call] of [
-      ["", /gh api --method POST repos\/somebody\/platform\/issues\/7\/comments --field body=@comment.md/],
-      ["41\n42", /gh api --method PATCH repos\/somebody\/platform\/issues\/comments\/41 --field body=@comment.md/],
+      ["", /gh api --method POST repos\/somebody\/platform\/issues\/7\/comments --field body=@.*\/comment.md/],
+      ["41\n42", /gh api --method PATCH repos\/somebody\/platform\/issues\/comments\/41 --field body=@.*\/comment.md/],
     ] as const) {
       const calls = join(folder, `calls-${before.length}`);
-      await writeFile(join(folder, "gh"), `#!/bin/bash\n${gh(before)}\n`);
-      await chmod(join(folder, "gh"), 0o755);
-      const { exitCode, stderr } = await execa("bash", ["-e", "-o", "pipefail", "-c", step.run], {
-        cwd: folder,
-        reject: false,
-        env: { ...step.env, CALLS: calls, PATH: `${folder}:${process.env["PATH"]}` },
-      });
+      const { exitCode, stderr } = await runStep(step, { gh: gh(before) }, { CALLS: calls });
       assert.equal(exitCode, 0, stderr);
       assert.match(await readFile(calls, "utf8"), call);
     }
-    assert.match(await readFile(join(folder, "comment.md"), "utf8"), /^<!-- release-coordinator preview -->\n### dev/);
   });
 
   it("update, verify and tell, in this order, by commands that a platform test can run", () => {
