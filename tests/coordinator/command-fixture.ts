@@ -36,7 +36,7 @@ config:
 `;
 
 /** Roles that components/database.ts makes beside those of tests/servers.ts: each release of the catalog has one. */
-async function createRolesOfLaterReleases(): Promise<void> {
+export async function createRolesOfLaterReleases(): Promise<void> {
   const client = new pg.Client({ connectionString: getPostgresUrl() });
   await client.connect();
   for (const { id } of allReleases()) {

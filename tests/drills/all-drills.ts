@@ -2,6 +2,7 @@ import type { Drill } from "./drill.ts";
 import { badInput } from "./bad-input.ts";
 import { fence } from "./fence.ts";
 import { killPoints } from "./kill-points.ts";
+import { killRandom } from "./kill-random.ts";
 import { live } from "./live.ts";
 import { lostAck } from "./lost-ack.ts";
 import { paused } from "./paused.ts";
@@ -13,6 +14,7 @@ import { tamper } from "./tamper.ts";
 export const allDrills: readonly Drill[] = [
   killPoints,
   lostAck,
+  killRandom,
   paused,
   live,
   fence,

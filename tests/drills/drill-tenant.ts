@@ -1,6 +1,7 @@
 import pg from "pg";
 import type { Position } from "../../migrations/ledger/position.ts";
 import type { JobKind, TenantJob, TenantResult } from "../../migrations/mirror/job.ts";
+import { inTransaction } from "../../migrations/postgres/transaction.ts";
 import { resolveReference } from "../../migrations/reference.ts";
 import { associatedData } from "../../migrations/tink/associated-data.ts";
 import { Keyring } from "../../migrations/vault/keyring.ts";
@@ -10,6 +11,7 @@ import { r1, r2 } from "../migrations/mirror/tenant-fixture.ts";
 import { databaseUrl, dropDatabase, roleUrl } from "../servers.ts";
 import { EngineProcess, type Fault } from "./engine-process.ts";
 import type { BodyKind } from "./operation-log.ts";
+import { PoolProcess } from "./pool-process.ts";
 import type { BodyPlace } from "./stored-bodies.ts";
 
 /** Environment of all drills. */
@@ -50,7 +52,7 @@ export class DrillTenant {
   #admin: pg.Client;
   readonly #migrationsFolder: string;
   readonly #sessions: pg.Client[] = [];
-  readonly #runs = new Set<EngineProcess>();
+  readonly #runs = new Set<EngineProcess | PoolProcess>();
   #keyring: Keyring | undefined;
 
   private constructor(tenant: string, database: string, migrationsFolder: string, admin: pg.Client) {
@@ -89,6 +91,28 @@ export class DrillTenant {
     const run = new EngineProcess(this.#migrationsFolder, kind, this.job(release, { ...named, ...changes }), fault);
     this.#runs.add(run);
     return run;
+  }
+
+  /** A run in the engine's pool, as an update makes it. @param workerHeapMib heap of the worker */
+  startPool(kind: JobKind, release: ReleaseTarget, workerHeapMib?: number): PoolProcess {
+    const named = kind === "finalize" ? { mirrors: [mirror] } : {};
+    const run = new PoolProcess({
+      migrationsFolder: this.#migrationsFolder,
+      kind,
+      job: this.job(release, named),
+      ...(workerHeapMib === undefined ? {} : { workerHeapMib }),
+    });
+    this.#runs.add(run);
+    return run;
+  }
+
+  /**
+   * Acknowledged means written from here on, for sessions opened afterwards: the servers of the tests otherwise lose the
+   * last moments in a crash, for speed.
+   */
+  async commitSteadily(): Promise<void> {
+    await this.admin.query(`ALTER DATABASE ${pg.escapeIdentifier(this.database)} SET synchronous_commit = on`);
+    await this.reopen();
   }
 
   /** A run to its end. @throws {Error} it ended other than `done` */
@@ -148,7 +172,9 @@ export class DrillTenant {
   /** What Alembic's contract revision does; nothing unless the mirror is retired. */
   async contract(): Promise<void> {
     if ((await this.position()) !== "retired") return;
-    await this.admin.query("DROP TABLE IF EXISTS public.prompt_bodies, public.message_bodies");
+    // As Alembic's runner does: with users at work, a deadlock has to end us and not them.
+    const drop = () => this.admin.query("DROP TABLE IF EXISTS public.prompt_bodies, public.message_bodies");
+    await inTransaction(this.admin, drop, { tries: 60 });
   }
 
   /** What the downgrade of the contract revision does; nothing when it was not applied. */

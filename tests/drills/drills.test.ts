@@ -10,6 +10,7 @@ const seed = 1;
 const casesOf: Readonly<Record<string, number>> = {
   "kill-points": 8,
   "lost-ack": 8,
+  "kill-random": 6,
   paused: 2,
   traffic: 3,
   fence: 2,

@@ -2,6 +2,7 @@ import type { SeededRandom } from "../workload/seeded-random.ts";
 import type { BaseTenants } from "./base-tenants.ts";
 import type { DrillTenant } from "./drill-tenant.ts";
 import { type BodyKind, OperationLog } from "./operation-log.ts";
+import type { WorkloadMix } from "./workload-mix.ts";
 import { type OwnRecord, Writer } from "./writer.ts";
 
 /** Writers at work on one tenant, and the log of all they were told. */
@@ -12,6 +13,7 @@ export class Traffic {
   /**
    * @param count writers; each owns a tenth of the base rows, the rest stays as it is
    * @param explains errors that the case has caused; see `Writer`. @default none
+   * @param mix what the writers are mostly doing. @default some of everything
    */
   constructor(
     tenant: DrillTenant,
@@ -19,6 +21,7 @@ export class Traffic {
     random: SeededRandom,
     count = 2,
     explains?: (error: unknown) => boolean,
+    mix?: WorkloadMix,
   ) {
     const shares: OwnRecord[][] = Array.from({ length: count }, () => []);
     for (const [record, digest] of base.bodies.digests) {
@@ -26,7 +29,7 @@ export class Traffic {
       this.log.begin(kind, id, digest);
       shares[random.below(count * 10)]?.push({ kind, id, digest });
     }
-    this.writers = shares.map((own, nth) => new Writer(`w${nth + 1}`, tenant, this.log, random, own, explains));
+    this.writers = shares.map((own, nth) => new Writer(`w${nth + 1}`, tenant, this.log, random, own, explains, mix));
   }
 
   start(pauseMs?: number): void {

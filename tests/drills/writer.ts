@@ -5,6 +5,7 @@ import type { SeededRandom } from "../workload/seeded-random.ts";
 import type { DrillTenant } from "./drill-tenant.ts";
 import { bodyDigest, type BodyKind, type Operation, type OperationLog, type Outcome } from "./operation-log.ts";
 import { perform } from "./operation-sql.ts";
+import { mixed, type WorkloadMix } from "./workload-mix.ts";
 
 type Role = "platform_r1" | "platform_r2";
 
@@ -14,9 +15,6 @@ export interface OwnRecord {
   readonly id: string;
   readonly digest: string;
 }
-
-/** Shares of the operations, in per cent of those that change a record it has. */
-const weights = { insert: 30, update: 45, delete: 10, move: 15 } as const;
 
 /**
  * A user of a tenant: short transactions through whichever release serves it, as the services do. It knows what was
@@ -31,6 +29,7 @@ export class Writer {
   readonly #name: string;
   readonly #own: OwnRecord[];
   readonly #explains: (error: unknown) => boolean;
+  readonly #mix: WorkloadMix;
   #role: Role = "platform_r1";
   #session: pg.Client | undefined;
   #written = 0;
@@ -41,6 +40,7 @@ export class Writer {
    * @param own records that this writer alone changes
    * @param explains whether the case has caused an error: the operation has failed, or nobody knows, and the writer goes
    *   on with a new session. @default none
+   * @param mix what it is mostly doing. @default some of everything
    */
   constructor(
     name: string,
@@ -49,13 +49,15 @@ export class Writer {
     random: SeededRandom,
     own: readonly OwnRecord[],
     explains: (error: unknown) => boolean = () => false,
+    mix: WorkloadMix = mixed,
   ) {
     this.#name = name;
     this.#tenant = tenant;
     this.#log = log;
     this.#random = random;
-    this.#own = [...own];
+    this.#own = mix.isHot === true ? own.slice(0, 1) : [...own];
     this.#explains = explains;
+    this.#mix = mix;
   }
 
   /** Writes until `stop`, `pauseMs` between two transactions. */
@@ -117,6 +119,7 @@ export class Writer {
     try {
       await session.query("BEGIN");
       await perform(session, this.#tenant, this.#role === "platform_r2", operation);
+      if (this.#mix.holdMs !== undefined) await sleep(this.#random.below(this.#mix.holdMs));
     } catch (error) {
       if (await this.#isFenced(session, error)) return "fenced";
       throw error;
@@ -174,7 +177,7 @@ export class Writer {
   }
 
   #choose(): Operation {
-    const verb = this.#own.length === 0 ? "insert" : this.#random.weighted(weights);
+    const verb = this.#own.length === 0 ? "insert" : this.#random.weighted(this.#mix.weights);
     this.#written += 1;
     const body = `${this.#name} wrote ${this.#written} ${"word ".repeat(this.#random.below(60))}`;
     const digest = bodyDigest(body);
