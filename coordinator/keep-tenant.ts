@@ -4,6 +4,7 @@ import { authorityOf, isMirrored, readMirrors } from "../migrations/ledger/posit
 import { lockTenant, TenantBusyError } from "../migrations/ledger/tenant-lock.ts";
 import { findWhereabouts } from "../migrations/ledger/whereabouts.ts";
 import { countWaiting, follow } from "../migrations/mirror/follow.ts";
+import { refuseEdited } from "../migrations/mirror/ledger-guard.ts";
 import { laneFrom, readShapes } from "../migrations/mirror/pair-shape.ts";
 import { DeadlineError, Run } from "../migrations/mirror/run.ts";
 import { Sealing } from "../migrations/mirror/sealing.ts";
@@ -89,7 +90,9 @@ export async function keepTenant(job: KeepJob): Promise<KeepResult> {
         return job.deadlineMs;
       },
     };
-    await follow(new Run(order, sessions, connection, epochs), mirrors);
+    const run = new Run(order, sessions, connection, epochs);
+    for (const { lanes, sealing } of mirrors) await refuseEdited(run, lanes, sealing, true);
+    await follow(run, mirrors);
     waitingAfter = await countWaiting(control, lanes);
     return { status: "drained", waitingBefore, waitingAfter };
   } catch (error) {

@@ -39,7 +39,7 @@ export async function planGrants(client: pg.Client, request: GrantRequest): Prom
   );
   const statements = [
     ...(tables.length === 0 ? [] : [`REVOKE ALL ON ${all} FROM ${[...fenced, role].join(", ")}`]),
-    `REVOKE ALL ON rc.keyset FROM ${[...fenced, role].join(", ")}`,
+    `REVOKE ALL ON rc.keyset, rc.keyset_head FROM ${[...fenced, role].join(", ")}`,
     `REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM ${[...fenced, role].join(", ")}`,
     `GRANT USAGE ON SCHEMA public, rc TO ${role}`,
     `GRANT SELECT ON rc.whereabouts TO PUBLIC`,
@@ -49,7 +49,7 @@ export async function planGrants(client: pg.Client, request: GrantRequest): Prom
       : [
           `GRANT SELECT, INSERT, UPDATE, DELETE ON ${usable.map((table) => quoteTable("public", table)).join(", ")} TO ${role}`,
         ]),
-    ...(readsKeysets ? [`GRANT SELECT ON rc.keyset TO ${role}`] : []),
+    ...(readsKeysets ? [`GRANT SELECT ON rc.keyset, rc.keyset_head TO ${role}`] : []),
   ];
   return statements.join(";\n");
 }

@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r2Sources = {
-  "platform-api": "f51bad29d9daacd9afc7bdf0a15d75a00547f92fdac52a33fb9c400ac74efb65",
-  "knowledge-rag": "f0099d9a7ab42e415f893bfcf5a12a94c39832522eeb05f67fa577b79bdb3c6a",
-  "agent-orchestrator": "e47836b0939de31c30f00f20651d14c50e4628149e8614c2b4b4da4cd4e331c7",
-  observability: "5c0b63cfb5132284fad17ca31972d6dbc503d3320d101d195c38f96a117b5843",
+  "platform-api": "6c57f531eccca5cb6b6071b073d1d707c1457f668081680fcd53f130985e8f44",
+  "knowledge-rag": "9a1921571dd93e4a7a38c8dc6bc0da65b96ecd57560a7021606e8a23365efdcc",
+  "agent-orchestrator": "4f4b9c546c71e8d64dd34a8ab4fdee35b6b3710bcfe9862db616e78c8fe796ce",
+  observability: "d5cf26d3a63b60e6069b8500acc10efff6a953245a76de08f5e36e93a14c37fb",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };

@@ -26,7 +26,9 @@ async function deleteKeysets(url: string, { id, database }: TenantOverview): Pro
   const client = await connect({ url, database, role: "rc_migrator", applicationName });
   try {
     const deleted = await client.query(
-      "DELETE FROM rc.keyset WHERE NOT EXISTS (SELECT FROM rc.mirror WHERE position <> 'off')",
+      `WITH unused AS (SELECT WHERE NOT EXISTS (SELECT FROM rc.mirror WHERE position <> 'off')),
+         heads AS (DELETE FROM rc.keyset_head USING unused)
+       DELETE FROM rc.keyset USING unused`,
     );
     if (deleted.rowCount === 0)
       throw new Error(`tenant ${id} uses its keysets again; nothing of it was deleted: coordinator status`);

@@ -24,17 +24,26 @@ export async function adoptKeysets(
   const restored = await new KeysetTable(client, tenant).all();
   await refuseStrangers(transit, tenant, restored, live);
   await client.query(
-    `INSERT INTO rc.keyset (tenant, class, version, encrypted, created_at)
-     SELECT $1, class, version, encrypted, clock_timestamp() - make_interval(secs => age_ms / 1000)
-     FROM unnest($2::text[], $3::int[], $4::bytea[], $5::float8[]) AS live (class, version, encrypted, age_ms)
-     ON CONFLICT (tenant, class, version) DO UPDATE SET encrypted = excluded.encrypted`,
+    `INSERT INTO rc.keyset (tenant, class, version, encrypted, created_at, binding)
+     SELECT $1, class, version, encrypted, clock_timestamp() - make_interval(secs => age_ms / 1000), binding
+     FROM unnest($2::text[], $3::int[], $4::bytea[], $5::float8[], $6::bytea[]) AS live (class, version, encrypted, age_ms, binding)
+     ON CONFLICT (tenant, class, version) DO UPDATE SET encrypted = excluded.encrypted, binding = excluded.binding`,
     [
       tenant,
       live.map(({ cls }) => cls),
       live.map(({ version }) => version),
       live.map(({ encrypted }) => encrypted),
       live.map(({ ageMs }) => ageMs),
+      live.map(({ binding }) => binding),
     ],
+  );
+  const heads = live.filter(({ version, head }) => head?.version === version);
+  await client.query(
+    `INSERT INTO rc.keyset_head (tenant, class, version, binding)
+     SELECT $1, class, version, binding FROM unnest($2::text[], $3::int[], $4::bytea[]) AS live (class, version, binding)
+     ON CONFLICT (tenant, class) DO UPDATE SET version = excluded.version, binding = excluded.binding
+       WHERE excluded.version > keyset_head.version`,
+    [tenant, heads.map(({ cls }) => cls), heads.map(({ version }) => version), heads.map(({ head }) => head?.binding)],
   );
   for (const cls of countableClasses()) await enableNeeded(client, transit, tenant, cls);
   await new Keyring({ client, transit, tenant }).rewrapAll();

@@ -5,7 +5,9 @@ import {
   generateStreamingKeyset,
   type StreamingKeyset,
 } from "../tink/streaming-keyset.ts";
+import { bindKeyset } from "../vault/keyset-binding.ts";
 import { KeysetTable, type Queryable } from "../vault/keyset-table.ts";
+import { unwrapRow } from "../vault/opened-keyset.ts";
 import type { Transit } from "../vault/transit.ts";
 
 /** Class of the keyset that seals a tenant's backups. */
@@ -24,6 +26,7 @@ export interface OpenedBackupKeyset {
  * time gets the same keyset.
  *
  * @throws {VaultError} `missing-key`: the tenant has keysets but no KEK, as after a shred
+ * @throws {KeyringError} the keyset is not what its row says
  */
 export async function ensureBackupKeyset(
   client: Queryable,
@@ -36,12 +39,12 @@ export async function ensureBackupKeyset(
     const fresh = encodeStreamingKeyset(generateStreamingKeyset());
     const encrypted = encodeEncryptedKeyset(await transit.wrap(tenant, fresh));
     await openBackupKeyset(transit, tenant, encrypted); // what does not open again is not kept
-    await table.append(backupClass, 0, encrypted);
+    await table.append(backupClass, 0, bindKeyset(fresh, encrypted, { tenant, cls: backupClass, version: 1 }));
   }
   const row = await table.findNewest(backupClass);
   if (row === undefined) throw new Error(`tenant ${tenant}: rc.keyset lost its keyset ${backupClass}; run this again`);
   const { version, encrypted } = row;
-  return { version, encrypted, keyset: await openBackupKeyset(transit, tenant, encrypted) };
+  return { version, encrypted, keyset: decodeStreamingKeyset(await unwrapRow(transit, tenant, row)) };
 }
 
 /** @throws {VaultError} the KEK is gone, or no longer opens this version @throws {KeysetError} */

@@ -5,6 +5,7 @@ import {
   encodeKeyset,
   type Keyset,
 } from "../tink/keyset.ts";
+import { bindKeyset } from "../vault/keyset-binding.ts";
 import { KeysetTable, type Queryable } from "../vault/keyset-table.ts";
 import type { Transit } from "../vault/transit.ts";
 
@@ -100,10 +101,12 @@ export async function appendKeyset(
   newestVersion: number,
   keyset: Keyset,
 ): Promise<number> {
-  const ciphertext = await transit.wrap(tenant, encodeKeyset(keyset));
+  const plain = encodeKeyset(keyset);
+  const ciphertext = await transit.wrap(tenant, plain);
   if (!decodeKeyset(await transit.unwrap(tenant, ciphertext)).equals(keyset))
     throw new Error(`tenant ${tenant}: Vault opened the new keyset ${cls} to something else; nothing was changed`);
-  const isAdded = await new KeysetTable(client, tenant).append(cls, newestVersion, encodeEncryptedKeyset(ciphertext));
+  const added = bindKeyset(plain, encodeEncryptedKeyset(ciphertext), { tenant, cls, version: newestVersion + 1 });
+  const isAdded = await new KeysetTable(client, tenant).append(cls, newestVersion, added);
   if (isAdded) return newestVersion + 1;
   throw new Error(`tenant ${tenant}: keyset ${cls} was changed by somebody else at the same time; run this again`);
 }

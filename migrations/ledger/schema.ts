@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { LedgerError } from "./ledger-error.ts";
 import { inTransaction } from "../postgres/transaction.ts";
 
 /**
@@ -17,6 +18,7 @@ export async function ensureLedger(client: pg.Client): Promise<void> {
     client,
     async () => {
       await client.query("SELECT pg_advisory_xact_lock(hashtext('rc.ledger'))");
+      await refuseUnsigned(client);
       await client.query(ledgerDdl);
       const reader = await client.query("SELECT FROM pg_roles WHERE rolname = 'rc_reader'");
       if ((reader.rowCount ?? 0) > 0) await client.query(readerGrants);
@@ -25,8 +27,25 @@ export async function ensureLedger(client: pg.Client): Promise<void> {
   );
 }
 
+/**
+ * Version 1 neither signed its ranges nor bound its keysets. Signing them now would vouch for whatever is in them, so only
+ * a ledger without any becomes version 2.
+ */
+async function refuseUnsigned(client: pg.Client): Promise<void> {
+  const ledger = await client.query<{ present: boolean }>(
+    "SELECT to_regclass('rc.ledger_1') IS NOT NULL AND to_regclass('rc.ledger_2') IS NULL AS present",
+  );
+  if (ledger.rows[0]?.present !== true) return;
+  const used = await client.query("SELECT FROM rc.keyset UNION ALL SELECT FROM rc.range LIMIT 1");
+  if (used.rowCount === 0) return;
+  throw new LedgerError(
+    `the ledger of database ${client.database} is of version 1: its keysets and ranges carry no MACs, and this program trusts ` +
+      `none without. Finalize its mirrors back to off and decommission vault with the program that wrote it, or onboard the tenant anew (dev: make clean, make up)`,
+  );
+}
+
 /** Raised when the DDL below changes: every statement of it can be repeated on an older ledger. */
-const ledgerVersion = 1;
+const ledgerVersion = 2;
 
 const ledgerDdl = `
 CREATE SCHEMA IF NOT EXISTS rc;
@@ -62,6 +81,9 @@ CREATE TABLE IF NOT EXISTS rc.range (
   root bytea,
   repairs integer NOT NULL DEFAULT 0,
   PRIMARY KEY (mirror, pair, ordinal));
+ALTER TABLE rc.range ADD COLUMN IF NOT EXISTS mac bytea;
+COMMENT ON COLUMN rc.range.root IS 'MAC of what was compared, by the tenant''s keyset of class verify; null once a change was drained into the range';
+COMMENT ON COLUMN rc.range.mac IS 'MAC of the row by the same keyset: an edited row is refused';
 COMMENT ON TABLE rc.range IS 'ranges (lower, upper] of the key; null = minus or plus infinity; ordinal n+1 begins where n ends';
 CREATE SEQUENCE IF NOT EXISTS rc.noted;
 CREATE TABLE IF NOT EXISTS rc.unverified (
@@ -84,6 +106,15 @@ CREATE TABLE IF NOT EXISTS rc.keyset (
   encrypted bytea NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant, class, version));
+ALTER TABLE rc.keyset ADD COLUMN IF NOT EXISTS binding bytea;
+COMMENT ON COLUMN rc.keyset.binding IS 'ties the keyset to tenant, class and version: one in another row does not open';
+CREATE TABLE IF NOT EXISTS rc.keyset_head (
+  tenant text NOT NULL,
+  class text NOT NULL,
+  version integer NOT NULL,
+  binding bytea NOT NULL,
+  PRIMARY KEY (tenant, class));
+COMMENT ON TABLE rc.keyset_head IS 'the version stored last: a newest keyset that was deleted is missed';
 CREATE TABLE IF NOT EXISTS rc.whereabouts (
   tenant text NOT NULL,
   release text NOT NULL,

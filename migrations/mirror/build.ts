@@ -7,6 +7,7 @@ import { createCapture, dropCaptureSql, findCaptured, startCaptureSql } from "./
 import { drain } from "./drain.ts";
 import { reached } from "./fault-point.ts";
 import { follow } from "./follow.ts";
+import { refuseEdited, refuseStrayRows } from "./ledger-guard.ts";
 import { load } from "./load.ts";
 import { sendAutovacuumAway } from "./lock-holders.ts";
 import { releaseRoles } from "./job.ts";
@@ -36,7 +37,10 @@ export async function build(
 ): Promise<void> {
   await refuseObstacles(run, mirror);
   const isResumed = phase !== null && (await isIntact(run, mirror, lanes));
-  if (!isResumed) await begin(run, mirror, lanes);
+  if (isResumed) {
+    await refuseEdited(run, lanes, sealing, phase !== "load");
+    for (const lane of lanes) await refuseStrayRows(run, lane);
+  } else await begin(run, mirror, lanes);
   if (!isResumed || phase === "load") {
     for (const lane of lanes) await load(run, lane, sealing);
     for (const lane of lanes) await refer(run, lane, sealing);

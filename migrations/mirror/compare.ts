@@ -2,7 +2,7 @@ import type pg from "pg";
 import { createHash } from "node:crypto";
 import type { KeyRange, KeyText } from "../ledger/range.ts";
 import { copyOut } from "../postgres/copy.ts";
-import { keyParameters, keyTable, joinOn, within, recordIdOf } from "./key-space.ts";
+import { dirtyKeys, keyParameters, keyTable, joinOn, within, recordIdOf } from "./key-space.ts";
 import { keyArray, payloadBytes } from "./drain.ts";
 import { quoteName } from "../postgres/identifier.ts";
 import type { Lane } from "./pair-shape.ts";
@@ -18,12 +18,14 @@ export interface Comparison {
   readonly surplus: number;
   /** Rows whose sealed value does not open to the plain one. */
   readonly different: number;
+  /** Whether keys were left out, because they have a captured change. */
+  readonly hasCaptured: boolean;
   /** SHA-256 over the records and the digests of their plain payloads. */
   readonly digest: Buffer;
 }
 
 /** Whether both sides were equal. */
-export function isEqual(comparison: Comparison): boolean {
+export function isEqual(comparison: Omit<Comparison, "hasCaptured">): boolean {
   return comparison.missing + comparison.surplus + comparison.different === 0;
 }
 
@@ -55,7 +57,9 @@ export async function compareRange(
       tally.add(key, row[keys.length] ?? null, row[keys.length + 1] ?? null);
     },
   );
-  return tally.result();
+  const columns = dirtyKeys(keys, "d");
+  const captured = await client.query(`SELECT FROM ${lane.dirty} AS d WHERE ${within(columns, keys, range)} LIMIT 1`);
+  return { ...tally.result(), hasCaptured: (captured.rowCount ?? 0) > 0 };
 }
 
 /** What became of one key. */
@@ -118,7 +122,7 @@ class Tally {
     }
   }
 
-  result(): Comparison {
+  result(): Omit<Comparison, "hasCaptured"> {
     return {
       compared: this.#compared,
       missing: this.#missing,

@@ -8,6 +8,7 @@ import { dirtyKeys, joinOn, keyList, keyParameters, keyTable, within } from "./k
 import type { Lane } from "./pair-shape.ts";
 import type { Run } from "./run.ts";
 import type { PayloadCodec, Sealing } from "./sealing.ts";
+import { dropRoots } from "./touched.ts";
 
 /** Captured changes read at once. */
 export const drainBatch = 500;
@@ -90,7 +91,10 @@ export async function drainOnce(
     );
   }
   await client.query(`DELETE FROM ${lane.dirty} WHERE seq = ANY($1)`, [batch.seqs]);
-  if (notesUnverified) await noteUnverified(client, lane, batch.keys);
+  if (notesUnverified) {
+    await noteUnverified(client, lane, batch.keys);
+    await dropRoots(client, lane, codec.macs, batch.keys);
+  }
   return batch;
 }
 

@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
+import type pg from "pg";
 import { CancelledError, takeOver, TakenOverError } from "../ledger/epoch.ts";
-import { ensureMirror, isMirrored, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
-import { countGaps, readTotals } from "../ledger/range.ts";
+import { ensureMirror, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
+import { readTotals } from "../ledger/range.ts";
 import { ensureLedger } from "../ledger/schema.ts";
 import { lockTenant } from "../ledger/tenant-lock.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
@@ -12,12 +13,14 @@ import { resolveReference } from "../reference.ts";
 import { Keyring } from "../vault/keyring.ts";
 import { Transit } from "../vault/transit.ts";
 import { build } from "./build.ts";
+import { refuseContradictions } from "./contradiction.ts";
 import { cutover, CutoverError, stands } from "./cutover.ts";
 import { clearStaleCapture, remove, retire } from "./ending.ts";
 import { reached } from "./fault-point.ts";
-import { countDirty, follow, refuseBlind } from "./follow.ts";
+import { countDirty, follow } from "./follow.ts";
 import type { JobKind, TenantJob, TenantResult } from "./job.ts";
-import { laneFrom, readShapes } from "./pair-shape.ts";
+import { openKeysets, refuseEdited, refuseEditedUnlessVaultIsAway } from "./ledger-guard.ts";
+import { laneFrom, type PairShape, readShapes } from "./pair-shape.ts";
 import { ending, type MirrorGoal, mirrorGoals, preparation } from "./plan.ts";
 import { DeadlineError, Run } from "./run.ts";
 import { Sealing } from "./sealing.ts";
@@ -45,10 +48,13 @@ export function prepareTenant(job: TenantJob): Promise<TenantResult> {
       const sealing = openSealing(run, goal);
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
       if (step === "build") {
-        await sealing.ensure();
+        await openKeysets(run.sessions.control, shapes, sealing);
         await reached("key");
         await build(run, name, goal.authority, lanes, sealing, goal.phase);
-      } else await follow(run, [{ lanes, sealing }]);
+      } else {
+        await refuseEdited(run, shapes, sealing, true);
+        await follow(run, [{ lanes, sealing }]);
+      }
     }
     return undefined;
   });
@@ -65,12 +71,6 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
     const whereabouts = await findWhereabouts(run.sessions.control);
     const isThere = whereabouts?.release === job.release.id && whereabouts.pin === job.release.pin;
     if (moving.length === 0 && isThere) return undefined;
-    // A position written by hand would hand the tenant to a side that has not got everything.
-    for (const goal of goals.filter((one) => !moving.includes(one) && isMirrored(one.position))) {
-      const shapes = await readShapes(run.sessions.control, goal.definition);
-      const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
-      await refuseBlind(run, lanes);
-    }
     const unready = moving.filter((goal) => preparation(goal) === "build");
     if (unready.length > 0) {
       const names = unready.map((goal) => `${goal.definition.name} is ${goal.position}`).join(", ");
@@ -85,15 +85,12 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
         );
       }
       const shapes = await readShapes(run.sessions.control, goal.definition);
-      const pairs = shapes.map((shape) => shape.id);
-      const gaps = await countGaps(run.sessions.control, goal.definition.name, pairs);
-      if (gaps > 0) {
-        throw new CutoverError(
-          `tenant ${job.tenant}: the ranges of ${goal.definition.name} have ${gaps} gaps, somebody has edited rc.range; what was copied there is not known: finalize the mirror away and prepare it again`,
-        );
-      }
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
-      mirrors.push({ goal, lanes, sealing: openSealing(run, goal), shapes });
+      const sealing = openSealing(run, goal);
+      // The release in front needs Vault for every row, the one behind for none: back is possible without it.
+      if (goal.goal === "sink") await refuseEdited(run, shapes, sealing, true);
+      else await refuseEditedUnlessVaultIsAway(run, shapes, sealing);
+      mirrors.push({ goal, lanes, sealing, shapes });
     }
     await follow(run, mirrors);
     const positions = Object.fromEntries(
@@ -183,6 +180,7 @@ async function perform(
       ...goal,
       phase: ledger.get(goal.definition.name)?.phase ?? null,
     }));
+    for (const goal of goals) await refuseContradictions(control, job, goal, await readKnownShapes(control, goal));
     lockMs = await work(run, goals);
   } catch (error) {
     const clean = withoutRows(error);
@@ -207,6 +205,11 @@ async function perform(
   };
 }
 
+/** Tables of a mirror; none before its expand revision. */
+async function readKnownShapes(client: pg.Client, goal: MirrorGoal): Promise<PairShape[]> {
+  return readShapes(client, goal.definition).catch(() => []);
+}
+
 /** Asks nobody yet: keys are fetched when there is something to seal or open, so that Vault is needed only then. */
 function openSealing(run: Run, goal: MirrorGoal): Sealing {
   const { region, environment, tenant } = run.job;
@@ -221,7 +224,12 @@ function openSealing(run: Run, goal: MirrorGoal): Sealing {
     token: resolveReference(vaultToken),
     mount: region.transitMount ?? `transit-${environment}`,
   });
-  const keyring = new Keyring({ client: run.sessions.control, transit, tenant });
+  const keyring = new Keyring({
+    client: run.sessions.control,
+    transit,
+    tenant,
+    onStep: (step) => reached(`key.${step}`),
+  });
   return new Sealing(keyring, goal.definition, environment, tenant);
 }
 

@@ -2,6 +2,9 @@
 export const faultPoints = [
   "plan",
   "lock",
+  "key.kek",
+  "key.wrapped",
+  "key.stored",
   "key",
   "capture.before",
   "capture.after",
@@ -27,6 +30,7 @@ export const faultPoints = [
   "cutover.unlock.after",
   "retire.before",
   "retire.after",
+  "state.return",
 ] as const;
 
 /** One of `faultPoints`. */

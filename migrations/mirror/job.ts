@@ -52,7 +52,7 @@ export function untouched(tenant: string, status: "partial" | "failed", reason: 
 export type JobKind = "prepare" | "cutover" | "finalize";
 
 /** Roles that a cutover has to fence or to let in. */
-export function releaseRoles(job: TenantJob): string[] {
+export function releaseRoles(job: Pick<TenantJob, "release" | "back" | "releaseRoles">): string[] {
   return [
     ...new Set([...(job.releaseRoles ?? []), job.release.role, ...(job.back === undefined ? [] : [job.back.role])]),
   ];

@@ -33,7 +33,7 @@ export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void
     // Awaited in the next turn; until then a failure must not end the process.
     next.catch(() => {});
     try {
-      await commitChunk(run, lane, chunk, ordinal);
+      await commitChunk(run, lane, chunk, ordinal, sealing);
       if (performance.now() - drainedAt > drainEveryMs) {
         await drain(run, lane, sealing);
         drainedAt = performance.now();
@@ -53,13 +53,14 @@ export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void
 /** Keys that change all the time would pile up during a long load. */
 const drainEveryMs = 5_000;
 
-async function commitChunk(run: Run, lane: Lane, chunk: Chunk, ordinal: number): Promise<void> {
-  await run.write(lane.mirror, async (client) => {
+async function commitChunk(run: Run, lane: Lane, chunk: Chunk, ordinal: number, sealing: Sealing): Promise<void> {
+  const macs = await sealing.macs();
+  await run.write(lane.mirror, async (client, { sinceEpoch }) => {
     await reached("chunk.copy.before");
     await writeChunk(client, lane, chunk);
     await reached("chunk.copy.after");
     await reached("chunk.ledger.before");
-    await addRange(client, {
+    await addRange(client, macs, {
       mirror: lane.mirror,
       pair: lane.id,
       ordinal,
@@ -68,7 +69,8 @@ async function commitChunk(run: Run, lane: Lane, chunk: Chunk, ordinal: number):
       rows: chunk.rows,
       bytes: chunk.bytes,
       keysetVersion: chunk.keysetVersion,
-      epoch: run.epochOf(lane.mirror),
+      sinceEpoch,
+      copiedEpoch: run.epochOf(lane.mirror),
     });
     await reached("chunk.ledger.after");
     await reached("chunk.commit.before");

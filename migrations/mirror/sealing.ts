@@ -1,9 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import type { Side } from "../ledger/position.ts";
 import type { KeyText } from "../ledger/range.ts";
+import { RangeMacs } from "../ledger/range-mac.ts";
 import { type Aead, OpenError } from "../tink/aead.ts";
 import { associatedDataOf } from "../tink/associated-data.ts";
-import type { Keyring, KeysetClass } from "../vault/keyring.ts";
+import type { Keyring } from "../vault/keyring.ts";
+import type { AeadClass } from "../vault/opened-keyset.ts";
 import type { MirrorDefinition, MirrorPair } from "./definition.ts";
 import { recordIdOf } from "./key-space.ts";
 
@@ -16,6 +18,8 @@ export class PayloadError extends Error {
 export interface PayloadCodec {
   /** Version of the keyset in use, for the ledger. */
   readonly keysetVersion: number;
+  /** Signs what is written of it in the ledger. */
+  readonly macs: RangeMacs;
   /** A payload of `fromSide` as the other side stores it. @throws {OpenError} `unknown-key` @throws {PayloadError} naming the row */
   convert(fromSide: Side, key: KeyText, payload: Buffer): Buffer;
   /** Whether the sealed value opens to exactly this plain one. @throws {OpenError} `unknown-key` only */
@@ -36,20 +40,39 @@ export class Sealing {
     this.#tenant = tenant;
   }
 
-  get #cls(): KeysetClass {
-    return this.#definition.keysetClass as KeysetClass;
+  get #cls(): AeadClass {
+    return this.#definition.keysetClass as AeadClass;
   }
 
-  /** Makes the keysets that the mirror needs, if there are none. @throws {VaultError} */
-  async ensure(): Promise<void> {
-    await this.#keyring.ensure(this.#cls);
-    await this.#keyring.ensure("verify");
+  /**
+   * Makes the keysets that the mirror needs, if there are none, and opens them.
+   *
+   * @param findUse what they were used for already; see `Keyring.ensure`
+   * @throws {VaultError} @throws {KeyringError} a keyset is gone, or is not what its row says
+   */
+  async ensure(
+    findUse: { sealed?: () => Promise<string | undefined>; signed?: () => Promise<string | undefined> } = {},
+  ): Promise<void> {
+    await this.#keyring.ensure(this.#cls, findUse.sealed);
+    await this.#keyring.ensure("verify", findUse.signed);
+  }
+
+  /** What signs and checks the ledger. @throws {VaultError} @throws {KeyringError} */
+  async macs(): Promise<RangeMacs> {
+    const { mac } = await this.#keyring.get("verify");
+    return new RangeMacs(mac, this.#environment, this.#tenant);
+  }
+
+  /** Version of the keyset that seals. @throws {VaultError} @throws {KeyringError} */
+  async keysetVersion(): Promise<number> {
+    return (await this.#keyring.get(this.#cls)).version;
   }
 
   /** A codec with the present keys; asks Vault at most every ten minutes. */
   async codec(pair: MirrorPair): Promise<PayloadCodec> {
     const { version, aead } = await this.#keyring.get(this.#cls);
-    return pairCodec(pair, aead, version, associatedDataOf(this.#environment, this.#tenant, pair.kind));
+    const bind = associatedDataOf(this.#environment, this.#tenant, pair.kind);
+    return pairCodec(pair, aead, version, await this.macs(), bind);
   }
 
   /**
@@ -70,16 +93,15 @@ export class Sealing {
   async learn(keyId: number): Promise<void> {
     await this.#keyring.getFor(this.#cls, keyId);
   }
-
-  /** Seals a digest with the keyset of class `verify`: evidence that nobody without the key can write. */
-  async sealRoot(pair: MirrorPair, ordinal: number, digest: Buffer): Promise<Buffer> {
-    const { aead } = await this.#keyring.get("verify");
-    const bind = associatedDataOf(this.#environment, this.#tenant, `verify.root/${this.#definition.name}/${pair.kind}`);
-    return aead.seal(digest, bind(String(ordinal)));
-  }
 }
 
-function pairCodec(pair: MirrorPair, aead: Aead, version: number, bind: (recordId: string) => Buffer): PayloadCodec {
+function pairCodec(
+  pair: MirrorPair,
+  aead: Aead,
+  version: number,
+  macs: RangeMacs,
+  bind: (recordId: string) => Buffer,
+): PayloadCodec {
   const open = (key: KeyText, sealed: Buffer): Buffer => aead.open(sealed, bind(recordIdOf(key)));
   const openNamed = (key: KeyText, sealed: Buffer): Buffer => {
     try {
@@ -93,6 +115,7 @@ function pairCodec(pair: MirrorPair, aead: Aead, version: number, bind: (recordI
   };
   return {
     keysetVersion: version,
+    macs,
     convert(fromSide, key, payload) {
       if (fromSide === "source") return aead.seal(payload, bind(recordIdOf(key)));
       const plain = openNamed(key, payload);

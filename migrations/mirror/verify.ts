@@ -1,5 +1,5 @@
 import { note } from "../ledger/journal.ts";
-import { type CopiedRange, type KeyText, readRanges } from "../ledger/range.ts";
+import { changeRanges, type CopiedRange, type KeyText, readRanges } from "../ledger/range.ts";
 import { inSnapshot } from "../postgres/transaction.ts";
 import { readChunk, writeChunk } from "./chunk.ts";
 import { compareKeys, compareRange, type Comparison, isEqual } from "./compare.ts";
@@ -22,24 +22,24 @@ export class DifferenceError extends Error {
  * @throws {DifferenceError} with counts, never keys
  */
 export async function verify(run: Run, lane: Lane, sealing: Sealing): Promise<void> {
-  for (const range of await readRanges(run.sessions.control, lane.mirror, lane.id)) {
-    if (range.isVerified) continue;
+  for (const unverified of await readRanges(run.sessions.control, lane.mirror, lane.id)) {
+    if (unverified.isVerified) continue;
+    let range = unverified;
     run.checkDeadline();
     await reached("verify.before");
     let comparison = await snapshotComparison(run, lane, range, sealing);
     if (!isEqual(comparison)) {
       if (range.repairs > 0) throw difference(lane, range, comparison);
-      await repair(run, lane, range, comparison, sealing);
+      range = await repair(run, lane, range, comparison, sealing);
       comparison = await snapshotComparison(run, lane, range, sealing);
       if (!isEqual(comparison)) throw difference(lane, range, comparison);
     }
-    const root = await sealing.sealRoot(lane.pair, range.ordinal, comparison.digest);
-    await run.write(lane.mirror, (client, state) =>
-      client.query(
-        `UPDATE rc.range SET verified_epoch = $4, verified_at = now(), root = $5
-         WHERE mirror = $1 AND pair = $2 AND ordinal = $3`,
-        [lane.mirror, lane.id, range.ordinal, state.epoch, root],
-      ),
+    const macs = await sealing.macs();
+    // A key with a captured change was left out of the comparison: it will be drained, and the root would not fit then.
+    const root = comparison.hasCaptured ? null : macs.root(range, comparison.digest);
+    const compared = range;
+    await run.write(lane.mirror, (client, { epoch }) =>
+      changeRanges(client, macs, [compared], { verifiedEpoch: epoch, root }),
     );
     await reached("verify.after");
   }
@@ -52,17 +52,20 @@ async function snapshotComparison(run: Run, lane: Lane, range: CopiedRange, seal
 }
 
 /** Empties the range on the other side and copies it again; captured changes of it are drained afterwards as ever. */
-async function repair(run: Run, lane: Lane, range: CopiedRange, seen: Comparison, sealing: Sealing): Promise<void> {
+async function repair(
+  run: Run,
+  lane: Lane,
+  range: CopiedRange,
+  seen: Comparison,
+  sealing: Sealing,
+): Promise<CopiedRange> {
+  const repairs = range.repairs + 1;
   await sealing.withCodec(lane.pair, (codec) =>
     run.write(lane.mirror, async (client) => {
       const columns = keyList(lane.keys);
       await client.query(`DELETE FROM ${lane.to.quoted} WHERE ${within(columns, lane.keys, range)}`);
       await writeChunk(client, lane, await readChunk(client, lane, range, codec));
-      await client.query("UPDATE rc.range SET repairs = repairs + 1 WHERE mirror = $1 AND pair = $2 AND ordinal = $3", [
-        lane.mirror,
-        lane.id,
-        range.ordinal,
-      ]);
+      await changeRanges(client, codec.macs, [range], { repairs });
       const { missing, surplus, different } = seen;
       await note(client, {
         mirror: lane.mirror,
@@ -71,6 +74,8 @@ async function repair(run: Run, lane: Lane, range: CopiedRange, seen: Comparison
       });
     }),
   );
+  const macs = await sealing.macs();
+  return { ...range, repairs, mac: macs.sign({ ...range, repairs }) };
 }
 
 function difference(lane: Lane, range: CopiedRange, seen: Comparison): DifferenceError {

@@ -1,4 +1,5 @@
 import { tenantJobs } from "./engine.ts";
+import { reached } from "./fault-point.ts";
 import type { JobKind, TenantJob } from "./job.ts";
 
 /** What the pool sends to a worker: one job, once. */
@@ -15,7 +16,8 @@ export interface WorkerOrder {
 function main(): void {
   process.once("disconnect", () => process.exit(1));
   process.once("message", (order: WorkerOrder) => {
-    void tenantJobs[order.kind](order.job).then((result) => {
+    void tenantJobs[order.kind](order.job).then(async (result) => {
+      await reached("state.return");
       process.send?.(result, () => process.exit(0));
     });
   });

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync, type KeyObject } from "node:crypto";
 import { inspect } from "node:util";
-import type { Keyset } from "./keyset.ts";
+import { KeysetError, type Keyset } from "./keyset.ts";
 
 /** How much longer a ciphertext is than its plaintext: prefix 5, iv 12, tag 16. */
 export const overheadBytes = 33;
@@ -40,7 +40,9 @@ export class Aead {
   #sealedRows = 0;
   #sealedBytes = 0;
 
+  /** @throws {KeysetError} a keyset of another type */
   constructor(keyset: Keyset) {
+    if (keyset.type !== "AES256_GCM") throw new KeysetError(`its keys are ${keyset.type} keys and seal nothing`);
     for (const key of keyset.keys) {
       if (key.status === "enabled") this.#keys.set(key.id, createSecretKey(key.value));
     }

@@ -1,19 +1,22 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { inspect } from "node:util";
 import protobuf from "protobufjs/light.js";
+import { encodeKeyValue, type KeyType, keyTypeOf, readKeyValue, typeUrls } from "./key-type.ts";
 
 export type KeyStatus = "enabled" | "disabled" | "destroyed";
 
-/** One AES-256-GCM key. Printing it, or turning it into JSON, shows id and status only. */
+/** One key. Printing it, or turning it into JSON, shows id and status only. */
 export class KeysetKey {
-  /** 1 to 2^32-1; the four bytes after the first one of every ciphertext. */
+  /** 1 to 2^32-1; the four bytes after the first one of every ciphertext and MAC. */
   readonly id: number;
   readonly status: KeyStatus;
+  readonly type: KeyType;
   readonly #value: Buffer;
 
-  constructor(id: number, status: KeyStatus, value: Uint8Array) {
+  constructor(id: number, status: KeyStatus, value: Uint8Array, type: KeyType = "AES256_GCM") {
     this.id = id;
     this.status = status;
+    this.type = type;
     this.#value = Buffer.from(value);
   }
 
@@ -27,12 +30,15 @@ export class KeysetKey {
   }
 }
 
-/** A Tink keyset of AES-256-GCM keys: the enabled ones open, the primary one seals. */
+/** A Tink keyset of keys of one type: the enabled ones open (or check), the primary one seals (or signs). */
 export class Keyset {
   readonly primaryKeyId: number;
   readonly keys: readonly KeysetKey[];
 
-  /** @throws {KeysetError} no keys, a key id twice or out of range, a key of another size, a primary that is not enabled */
+  /**
+   * @throws {KeysetError} no keys, keys of two types, a key id twice or out of range, a key of another size, a primary
+   *   that is not enabled
+   */
   constructor(primaryKeyId: number, keys: readonly KeysetKey[]) {
     for (const key of keys) assertKey(key);
     if (new Set(keys.map((key) => key.id)).size < keys.length) throw new KeysetError("a key id occurs twice");
@@ -40,13 +46,21 @@ export class Keyset {
     if (primary?.status !== "enabled") {
       throw new KeysetError(`the primary key ${primaryKeyId} is ${primary?.status ?? "not in it"}; it must be enabled`);
     }
+    if (keys.some((key) => key.type !== primary.type && key.status !== "destroyed")) {
+      throw new KeysetError("its keys are of two types");
+    }
     this.primaryKeyId = primaryKeyId;
     this.keys = [...keys];
   }
 
+  /** What its keys are for. */
+  get type(): KeyType {
+    return this.keys.find((key) => key.id === this.primaryKeyId)?.type as KeyType; // the constructor has seen it
+  }
+
   /** With one more key, enabled but not primary: everybody learns to open with it before anybody seals with it. */
   withNewKey(): Keyset {
-    return new Keyset(this.primaryKeyId, [...this.keys, newKey(this.keys)]);
+    return new Keyset(this.primaryKeyId, [...this.keys, newKey(this.keys, this.type)]);
   }
 
   /** @throws {KeysetError} the key is absent or not enabled */
@@ -63,7 +77,7 @@ export class Keyset {
     const key = this.keys.find(({ id }) => id === keyId);
     if (key === undefined || key.status === "destroyed")
       throw new KeysetError(`key ${keyId} is ${key?.status ?? "not in it"}`);
-    const changed = new KeysetKey(keyId, status, key.value);
+    const changed = new KeysetKey(keyId, status, key.value, key.type);
     return new Keyset(
       this.primaryKeyId,
       this.keys.map((each) => (each.id === keyId ? changed : each)),
@@ -83,14 +97,14 @@ export class Keyset {
 export class KeysetError extends Error {
   override readonly name = "KeysetError";
 
-  constructor(fault: string, kind = "AES256_GCM keys with output prefix TINK") {
+  constructor(fault: string, kind = "AES256_GCM or of HMAC_SHA256_256BITTAG keys with output prefix TINK") {
     super(`keyset: ${fault}; allowed are Tink keysets of ${kind}`);
   }
 }
 
 /** A keyset with one fresh key. */
-export function generateKeyset(): Keyset {
-  const key = newKey([]);
+export function generateKeyset(type: KeyType = "AES256_GCM"): Keyset {
+  const key = newKey([], type);
   return new Keyset(key.id, [key]);
 }
 
@@ -105,12 +119,13 @@ export function encodeKeyset(keyset: Keyset): Buffer {
   return Buffer.from(keysetMessage.encode({ primaryKeyId: keyset.primaryKeyId, key }).finish());
 }
 
-/** @throws {KeysetError} not a Keyset, or one with other keys than AES256_GCM, prefix TINK */
+/** @throws {KeysetError} not a Keyset, or one with other keys than the two types, prefix TINK */
 export function decodeKeyset(encoded: Uint8Array): Keyset {
   const message = decode<KeysetMessage>(keysetMessage, encoded, "these bytes are not a Keyset message");
   const keys = message.key.map((key) => {
     if (key.outputPrefixType !== outputPrefixTink) throw new KeysetError(`key ${key.keyId} has another output prefix`);
-    return new KeysetKey(key.keyId, statusOf(key), keyValue(key));
+    const { type, value } = materialOf(key);
+    return new KeysetKey(key.keyId, statusOf(key), value, type);
   });
   return new Keyset(message.primaryKeyId, keys);
 }
@@ -143,7 +158,6 @@ export function decodeEncryptedKeyset(encoded: Uint8Array): string {
   return ciphertext;
 }
 
-const typeUrl = "type.googleapis.com/google.crypto.tink.AesGcmKey";
 const keyBytes = 32;
 /** Tink's KeyMaterialType SYMMETRIC. */
 export const symmetric = 1;
@@ -165,11 +179,10 @@ export interface KeysetMessage {
   readonly key: readonly KeyMessage[];
 }
 
-// Numbers and types of tink/proto/tink.proto and aes_gcm.proto. Enums are int32 here, which is the same on the wire;
-// what the reflection API calls camel case is what the .proto file calls snake case.
+// Numbers and types of tink/proto/tink.proto. Enums are int32 here, which is the same on the wire; what the reflection
+// API calls camel case is what the .proto file calls snake case.
 const schema = protobuf.Root.fromJSON({
   nested: {
-    AesGcmKey: { fields: { version: { type: "uint32", id: 1 }, keyValue: { type: "bytes", id: 3 } } },
     KeyData: {
       fields: {
         typeUrl: { type: "string", id: 1 },
@@ -191,29 +204,22 @@ const schema = protobuf.Root.fromJSON({
     EncryptedKeyset: { fields: { encryptedKeyset: { type: "bytes", id: 2 } } },
   },
 });
-const aesGcmKeyMessage = schema.lookupType("AesGcmKey");
 /** google.crypto.tink.Keyset, whatever its keys are. */
 export const keysetMessage = schema.lookupType("Keyset");
 const encryptedKeysetMessage = schema.lookupType("EncryptedKeyset");
 
 function keyData(key: KeysetKey): KeyMessage["keyData"] {
-  // `version` is 0 and so, in proto3, not written: the bytes are those that Tink itself writes.
-  const value = aesGcmKeyMessage.encode({ keyValue: key.value }).finish();
-  return { typeUrl, value, keyMaterialType: symmetric };
+  return { typeUrl: typeUrls[key.type], value: encodeKeyValue(key.type, key.value), keyMaterialType: symmetric };
 }
 
-function keyValue(key: KeyMessage): Uint8Array {
-  if (key.status === statusNumbers.destroyed) return Buffer.alloc(0);
-  if (key.keyData?.typeUrl !== typeUrl || key.keyData.keyMaterialType !== symmetric) {
-    throw new KeysetError(`key ${key.keyId} is of another type`);
-  }
-  const aesGcmKey = decode<{ version: number; keyValue: Uint8Array }>(
-    aesGcmKeyMessage,
-    key.keyData.value,
-    `key ${key.keyId} is not an AesGcmKey message`,
-  );
-  if (aesGcmKey.version !== 0) throw new KeysetError(`key ${key.keyId} has version ${aesGcmKey.version}, not 0`);
-  return aesGcmKey.keyValue;
+function materialOf(key: KeyMessage): { readonly type: KeyType; readonly value: Uint8Array } {
+  // Tink drops the type with the material of a destroyed key; what it was for does not matter any more.
+  if (key.status === statusNumbers.destroyed) return { type: "AES256_GCM", value: Buffer.alloc(0) };
+  const type = key.keyData?.keyMaterialType === symmetric ? keyTypeOf(key.keyData.typeUrl) : undefined;
+  if (key.keyData === null || type === undefined) throw new KeysetError(`key ${key.keyId} is of another type`);
+  const value = readKeyValue(type, key.keyData.value);
+  if (typeof value === "string") throw new KeysetError(`key ${key.keyId} ${value}`);
+  return { type, value };
 }
 
 /** @throws {KeysetError} a status that Tink does not have */
@@ -245,10 +251,10 @@ function assertKey(key: KeysetKey): void {
   }
 }
 
-function newKey(others: readonly KeysetKey[]): KeysetKey {
+function newKey(others: readonly KeysetKey[], type: KeyType): KeysetKey {
   let id: number;
   do {
     id = randomInt(1, 0x1_0000_0000);
   } while (others.some((other) => other.id === id));
-  return new KeysetKey(id, "enabled", randomBytes(keyBytes));
+  return new KeysetKey(id, "enabled", randomBytes(keyBytes), type);
 }

@@ -1,5 +1,4 @@
 import { inspect } from "node:util";
-import { Aead } from "../tink/aead.ts";
 import {
   decodeEncryptedKeyset,
   decodeKeyset,
@@ -8,20 +7,24 @@ import {
   generateKeyset,
   type Keyset,
 } from "../tink/keyset.ts";
+import { bindKeyset } from "./keyset-binding.ts";
 import { KeysetTable, type KeysetRow, type Queryable } from "./keyset-table.ts";
+import {
+  type AeadClass,
+  KeyringError,
+  keyTypeOfClass,
+  type KeysetClass,
+  type Opened,
+  openedAs,
+  type OpenedKeyset,
+  openRow,
+} from "./opened-keyset.ts";
 import type { Transit } from "./transit.ts";
-
-/** What a keyset is for; each tenant has one keyset per class. */
-export type KeysetClass = "prompt" | "verify" | "backup";
 
 /** Readers may use a keyset this long before they look for a newer version, in milliseconds: ten minutes. */
 export const longestCacheAgeMs = 600_000;
 
-export interface OpenedKeyset {
-  /** Row of rc.keyset it comes from; 1 and up. */
-  readonly version: number;
-  readonly aead: Aead;
-}
+export { KeyringError, type KeysetClass, type OpenedKeyset } from "./opened-keyset.ts";
 
 export interface KeyringOptions {
   /** Client or pool on the tenant's database. A client must not be inside a transaction that may roll back. */
@@ -30,11 +33,8 @@ export interface KeyringOptions {
   readonly tenant: string;
   /** Milliseconds before the database is asked for a newer version. @default longestCacheAgeMs */
   readonly cacheAgeMs?: number;
-}
-
-/** A keyset that is not there, or that may not change in the way asked for. */
-export class KeyringError extends Error {
-  override readonly name = "KeyringError";
+  /** Called after each step in which a first keyset is made; for drills. */
+  readonly onStep?: (step: "kek" | "wrapped" | "stored") => Promise<void>;
 }
 
 /**
@@ -48,6 +48,7 @@ export class Keyring {
   readonly #transit: Transit;
   readonly #table: KeysetTable;
   readonly #cacheAgeMs: number;
+  readonly #onStep: NonNullable<KeyringOptions["onStep"]>;
   readonly #opened = new Map<string, Promise<CachedKeyset>>();
 
   constructor(options: KeyringOptions) {
@@ -55,20 +56,27 @@ export class Keyring {
     this.#transit = options.transit;
     this.#table = new KeysetTable(options.client, options.tenant);
     this.#cacheAgeMs = options.cacheAgeMs ?? longestCacheAgeMs;
+    this.#onStep = options.onStep ?? (async () => {});
   }
 
   /**
    * The newest keyset of a class; the first one, and the KEK, are made if the tenant has none. Idempotent, and whoever
    * calls at the same time gets the same keyset.
    *
+   * @param findUse what the class's keys were used for already, in words: then a keyset that is not there was lost, and
+   *   none is made in its place. Asked only when there is none. @default nothing
+   * @throws {KeyringError} there was a keyset, or something was sealed or signed with one, and it is gone
    * @throws {VaultError} `missing-key`: the tenant has keysets but no KEK; it is not given another one, which would
    *   open nothing
    */
-  async ensure(cls: KeysetClass): Promise<OpenedKeyset> {
+  async ensure<C extends KeysetClass>(cls: C, findUse?: () => Promise<string | undefined>): Promise<Opened<C>> {
     if ((await this.#table.findNewest(cls)) === undefined) {
+      await this.#refuseLost(cls, findUse);
       const isNewTenant = !(await this.#table.hasAny());
       await (isNewTenant ? this.#transit.ensureKek(this.tenant) : this.#transit.getKek(this.tenant));
-      await this.#append(cls, 0, generateKeyset());
+      await this.#onStep("kek");
+      await this.#append(cls, 0, generateKeyset(keyTypeOfClass(cls)));
+      await this.#onStep("stored");
       this.#opened.delete(cacheKey(cls));
     }
     return this.get(cls);
@@ -78,20 +86,21 @@ export class Keyring {
    * A keyset of a class, the newest one by default. Cached; without Vault after the first time, and without the
    * database for `cacheAgeMs`.
    *
-   * @throws {KeyringError} no such keyset
+   * @throws {KeyringError} no such keyset, or one that does not belong there: see `openRow`
    */
-  async get(cls: KeysetClass, version?: number): Promise<OpenedKeyset> {
+  async get<C extends KeysetClass>(cls: C, version?: number): Promise<Opened<C>> {
     const key = cacheKey(cls, version);
     const cached = this.#opened.get(key);
     const known = await cached;
-    if (known !== undefined && performance.now() - known.checkedAtMs < this.#cacheAgeMs) return known.opened;
+    if (known !== undefined && performance.now() - known.checkedAtMs < this.#cacheAgeMs)
+      return known.opened as Opened<C>;
     // Callers at once share one look at database and Vault; another one may have begun it during the await above.
     let loading = this.#opened.get(key);
     if (loading === undefined || loading === cached) {
       loading = this.#load(cls, version, known);
       this.#remember(key, loading);
     }
-    return (await loading).opened;
+    return (await loading).opened as Opened<C>;
   }
 
   /**
@@ -100,13 +109,13 @@ export class Keyring {
    * @param keyId from `sealedKeyId(ciphertext)`
    * @throws {KeyringError} no enabled key of the newest keyset has this id
    */
-  async getFor(cls: KeysetClass, keyId: number): Promise<OpenedKeyset> {
+  async getFor(cls: AeadClass, keyId: number): Promise<OpenedKeyset> {
     const present = await this.get(cls);
     if (present.aead.knows(keyId)) return present;
     const known = await this.#opened.get(cacheKey(cls));
     const loading = this.#load(cls, undefined, known);
     this.#remember(cacheKey(cls), loading);
-    const newest = (await loading).opened;
+    const newest = (await loading).opened as OpenedKeyset;
     if (newest.aead.knows(keyId)) return newest;
     throw new KeyringError(
       `tenant ${this.tenant}: no enabled key of keyset ${cls} version ${newest.version} has the id ${keyId}; the ` +
@@ -120,7 +129,7 @@ export class Keyring {
    *
    * @throws {KeyringError} the class has no keyset, or others keep changing it
    */
-  async addKey(cls: KeysetClass): Promise<OpenedKeyset> {
+  async addKey<C extends KeysetClass>(cls: C): Promise<Opened<C>> {
     return this.#change(cls, (keyset) => (waitingKeyId(keyset) === undefined ? keyset.withNewKey() : undefined));
   }
 
@@ -130,7 +139,7 @@ export class Keyring {
    * @param minAgeMs milliseconds the key must have been there, so that every reader knows it. @default longestCacheAgeMs
    * @throws {KeyringError} the class has no keyset, the key is too young, or others keep changing it
    */
-  async promoteKey(cls: KeysetClass, minAgeMs: number = longestCacheAgeMs): Promise<OpenedKeyset> {
+  async promoteKey<C extends KeysetClass>(cls: C, minAgeMs: number = longestCacheAgeMs): Promise<Opened<C>> {
     return this.#change(cls, (keyset, row) => {
       const keyId = waitingKeyId(keyset);
       if (keyId === undefined) return undefined;
@@ -171,6 +180,17 @@ export class Keyring {
     return `Keyring(tenant ${this.tenant}, ${[...this.#opened.keys()].join(", ") || "nothing opened"})`;
   }
 
+  async #refuseLost(cls: KeysetClass, findUse?: () => Promise<string | undefined>): Promise<void> {
+    const head = await this.#table.findHeadVersion(cls);
+    const use = head === undefined ? await findUse?.() : `version ${head} was stored once`;
+    // Somebody else may have stored the first one a moment ago, and used it already.
+    if (use === undefined || (await this.#table.findNewest(cls)) !== undefined) return;
+    throw new KeyringError(
+      `tenant ${this.tenant} has no keyset ${cls} in rc.keyset, although ${use}; another one would open nothing, so none ` +
+        `is made: restore rc.keyset from a backup`,
+    );
+  }
+
   #remember(key: string, loading: Promise<CachedKeyset>): void {
     this.#opened.set(key, loading);
     // A failure is told to those who wait for it and then forgotten, so that the next call tries again.
@@ -184,13 +204,16 @@ export class Keyring {
     const checkedAtMs = performance.now();
     const row = await this.#getRow(cls, version);
     if (known?.opened.version === row.version) return { ...known, checkedAtMs };
-    return { opened: { version: row.version, aead: new Aead(await this.#open(row.encrypted)) }, checkedAtMs };
+    return { opened: openedAs(cls, row.version, await openRow(this.#transit, this.tenant, row)), checkedAtMs };
   }
 
-  async #change(cls: KeysetClass, next: (keyset: Keyset, row: KeysetRow) => Keyset | undefined): Promise<OpenedKeyset> {
+  async #change<C extends KeysetClass>(
+    cls: C,
+    next: (keyset: Keyset, row: KeysetRow) => Keyset | undefined,
+  ): Promise<Opened<C>> {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const row = await this.#getRow(cls);
-      const changed = next(await this.#open(row.encrypted), row);
+      const changed = next(await openRow(this.#transit, this.tenant, row), row);
       if (changed === undefined || (await this.#append(cls, row.version, changed))) {
         this.#opened.delete(cacheKey(cls));
         return this.get(cls);
@@ -203,14 +226,13 @@ export class Keyring {
 
   /** False when somebody else added a version first. */
   async #append(cls: KeysetClass, newestVersion: number, keyset: Keyset): Promise<boolean> {
-    const ciphertext = await this.#transit.wrap(this.tenant, encodeKeyset(keyset));
-    const encrypted = encodeEncryptedKeyset(ciphertext);
-    if (!(await this.#open(encrypted)).equals(keyset)) throw this.#unreadable(cls);
-    return this.#table.append(cls, newestVersion, encrypted);
-  }
-
-  async #open(encrypted: Uint8Array): Promise<Keyset> {
-    return decodeKeyset(await this.#transit.unwrap(this.tenant, decodeEncryptedKeyset(encrypted)));
+    const plain = encodeKeyset(keyset);
+    const ciphertext = await this.#transit.wrap(this.tenant, plain);
+    await this.#onStep("wrapped");
+    const readBack = decodeKeyset(await this.#transit.unwrap(this.tenant, ciphertext));
+    if (!readBack.equals(keyset)) throw this.#unreadable(cls);
+    const place = { tenant: this.tenant, cls, version: newestVersion + 1 };
+    return this.#table.append(cls, newestVersion, bindKeyset(plain, encodeEncryptedKeyset(ciphertext), place));
   }
 
   async #getRow(cls: KeysetClass, version?: number): Promise<KeysetRow> {
@@ -231,7 +253,7 @@ export class Keyring {
 }
 
 interface CachedKeyset {
-  readonly opened: OpenedKeyset;
+  readonly opened: Opened<KeysetClass>;
   readonly checkedAtMs: number;
 }
 

@@ -36,7 +36,8 @@ const TENANT = `
   CREATE SCHEMA rc;
   CREATE TABLE rc.mirror (mirror text PRIMARY KEY, position text NOT NULL);
   CREATE TABLE rc.keyset (tenant text, class text, version int, encrypted bytea NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (tenant, class, version));
+    binding bytea, PRIMARY KEY (tenant, class, version));
+  CREATE TABLE rc.keyset_head (tenant text, class text, version int NOT NULL, binding bytea NOT NULL, PRIMARY KEY (tenant, class));
   CREATE TABLE rc.whereabouts (tenant text PRIMARY KEY, release text NOT NULL, pin text NOT NULL, since timestamptz NOT NULL DEFAULT now());
   GRANT USAGE ON SCHEMA rc TO PUBLIC;
   GRANT SELECT ON rc.whereabouts TO PUBLIC;`;
@@ -110,9 +111,10 @@ export class ContractDatabases {
     const grant =
       `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${owner};` +
       `REVOKE ALL ON prompt_bodies${unused}, message_bodies${unused} FROM ${owner};` +
-      (side === "sealed" ? `GRANT SELECT ON rc.keyset TO ${owner};` : "");
+      (side === "sealed" ? `GRANT SELECT ON rc.keyset, rc.keyset_head TO ${owner};` : "");
     const revoke = this.#roles.map(
-      (role) => `REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ${role}; REVOKE ALL ON rc.keyset FROM ${role};`,
+      (role) =>
+        `REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ${role}; REVOKE ALL ON rc.keyset, rc.keyset_head FROM ${role};`,
     );
     await this.sql(
       this.adminUrl(tenant),

@@ -3,14 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import pg from "pg";
 import { associatedData } from "../../migrations/tink/associated-data.ts";
-import {
-  decodeEncryptedKeyset,
-  decodeKeyset,
-  encodeEncryptedKeyset,
-  encodeKeyset,
-} from "../../migrations/tink/keyset.ts";
 import { Keyring } from "../../migrations/vault/keyring.ts";
-import { KeysetTable } from "../../migrations/vault/keyset-table.ts";
 import { Transit } from "../../migrations/vault/transit.ts";
 import { getVault } from "../servers.ts";
 import { runAcceptance } from "./acceptance.ts";
@@ -129,14 +122,9 @@ describe("the services of release r2", function () {
   it("learn a key that is younger than their cache, once, from the database", async () => {
     const client = new ServiceClient(urls, tenant);
     const { id } = (await client.createPrompt("key-1", { title: "t", body: "under a new key" })).json;
-    const table = new KeysetTable(admin, tenant);
-    const before = (await table.findNewest("prompt"))!;
-    const keyset = decodeKeyset(await transit.unwrap(tenant, decodeEncryptedKeyset(before.encrypted)));
-    const added = keyset.withNewKey();
-    const next = added.withPrimary(added.keys.at(-1)!.id);
-    const wrapped = encodeEncryptedKeyset(await transit.wrap(tenant, encodeKeyset(next)));
-    assert.equal(await table.append("prompt", before.version, wrapped), true);
-    const { aead } = await new Keyring({ client: admin, transit, tenant }).get("prompt");
+    const keyring = new Keyring({ client: admin, transit, tenant });
+    await keyring.addKey("prompt");
+    const { aead } = await keyring.promoteKey("prompt", 0);
     const sealed = aead.seal(Buffer.from("under a new key"), associatedData("test", tenant, "prompt.body", id));
     await admin.query("UPDATE prompt_bodies_sealed SET body = $2 WHERE prompt_id = $1", [id, sealed]);
     assert.equal((await client.getPrompt(id)).json.body, "under a new key");

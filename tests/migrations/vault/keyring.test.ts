@@ -42,7 +42,7 @@ describe("keyring", () => {
     const [first, last] = [made[0] as OpenedKeyset, made.at(-1) as OpenedKeyset];
     assert.ok(last.aead.open(first.aead.seal(plain, ad), ad).equals(plain));
     const verify = await ring(tenant).ensure("verify");
-    assert.notEqual(verify.aead.primaryKeyId, first.aead.primaryKeyId);
+    assert.notEqual(verify.mac.primaryKeyId, first.aead.primaryKeyId);
     assert.deepEqual(await rowsOf(tenant), [
       ["prompt", 1],
       ["verify", 1],

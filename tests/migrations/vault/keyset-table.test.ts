@@ -7,6 +7,7 @@ import { createDatabase, dropDatabase } from "../../servers.ts";
 
 describe("the table of keysets", () => {
   const [one, two] = [Buffer.from("one"), Buffer.from("two")];
+  const stored = (encrypted: Buffer) => ({ encrypted, binding: Buffer.from("b"), headBinding: Buffer.from("h") });
   let client: pg.Client;
   let connectionString: string;
 
@@ -24,11 +25,11 @@ describe("the table of keysets", () => {
 
   it("takes a version only after the one that is the newest", async () => {
     const table = new KeysetTable(client, "in-turn");
-    assert.equal(await table.append("prompt", 1, one), false);
-    assert.equal(await table.append("prompt", 0, one), true);
-    assert.equal(await table.append("prompt", 0, two), false);
-    assert.equal(await table.append("prompt", 5, two), false);
-    assert.equal(await table.append("prompt", 1, two), true);
+    assert.equal(await table.append("prompt", 1, stored(one)), false);
+    assert.equal(await table.append("prompt", 0, stored(one)), true);
+    assert.equal(await table.append("prompt", 0, stored(two)), false);
+    assert.equal(await table.append("prompt", 5, stored(two)), false);
+    assert.equal(await table.append("prompt", 1, stored(two)), true);
     assert.deepEqual(
       (await table.all()).map(({ cls, version, encrypted }) => [cls, version, encrypted]),
       [
@@ -44,9 +45,9 @@ describe("the table of keysets", () => {
     await rival.connect();
     try {
       await client.query("BEGIN");
-      assert.equal(await new KeysetTable(client, "rivals").append("prompt", 0, one), true);
+      assert.equal(await new KeysetTable(client, "rivals").append("prompt", 0, stored(one)), true);
       const { rows } = await rival.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
-      const second = new KeysetTable(rival, "rivals").append("prompt", 0, two);
+      const second = new KeysetTable(rival, "rivals").append("prompt", 0, stored(two));
       await untilItWaitsForALock(rows[0]?.pid ?? 0);
       await client.query("COMMIT");
       assert.equal(await second, false);
@@ -58,7 +59,7 @@ describe("the table of keysets", () => {
 
   it("replaces a row only while it is as it was read", async () => {
     const table = new KeysetTable(client, "replaced");
-    await table.append("prompt", 0, one);
+    await table.append("prompt", 0, stored(one));
     const row = await table.find("prompt", 1);
     assert.ok(row);
     assert.equal(await table.replace(row, two), true);
@@ -68,11 +69,11 @@ describe("the table of keysets", () => {
 
   it("keeps tenants and classes apart", async () => {
     const [mine, yours] = [new KeysetTable(client, "mine"), new KeysetTable(client, "yours")];
-    await mine.append("prompt", 0, one);
+    await mine.append("prompt", 0, stored(one));
     assert.equal(await yours.hasAny(), false);
     assert.equal(await mine.findNewest("verify"), undefined);
     assert.deepEqual(await yours.all(), []);
-    assert.equal(await yours.append("prompt", 0, two), true);
+    assert.equal(await yours.append("prompt", 0, stored(two)), true);
     assert.deepEqual((await mine.findNewest("prompt"))?.encrypted, one);
   });
 
