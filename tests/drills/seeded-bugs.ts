@@ -40,8 +40,8 @@ export const seededBugs: readonly SeededBug[] = [
   {
     title: "the ledger row of a chunk commits before its rows",
     file: "mirror/load.ts",
-    from: "await addRange(client, {",
-    to: "await addRange(run.sessions.control, {",
+    from: "await addRange(client, macs, {",
+    to: "await addRange(run.sessions.control, macs, {",
     aims: [{ drill: "kill-points", titles: /^killed at chunk\.ledger\.after forwards$/ }],
   },
   {

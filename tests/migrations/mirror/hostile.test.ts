@@ -66,8 +66,8 @@ describe("bad and odd input", function () {
     );
     await tenant.admin.query(`SET ROLE rc_migrator; DELETE FROM public.${source}; RESET ROLE`);
     await expectDone(finalizeTenant(tenant.job(r2Hostile, { mirrors: [hostile.name] })));
-    await expectDone(prepareTenant(tenant.job(r1)));
-    await expectDone(cutoverTenant(tenant.job(r1)));
+    await expectDone(prepareTenant(tenant.job(r1, { back: r2Hostile })));
+    await expectDone(cutoverTenant(tenant.job(r1, { back: r2Hostile })));
     assert.deepEqual(await read(), before);
   });
 
@@ -102,8 +102,8 @@ describe("bad and odd input", function () {
         await sealBody(tenant, id, body),
       ]);
     }
-    await expectDone(prepareTenant(tenant.job(r1)));
-    await expectDone(cutoverTenant(tenant.job(r1)));
+    await expectDone(prepareTenant(tenant.job(r1, { back: r2Hostile })));
+    await expectDone(cutoverTenant(tenant.job(r1, { back: r2Hostile })));
     assert.deepEqual(await readBodies(tenant, "mirroring"), expected);
   });
 
@@ -124,8 +124,8 @@ describe("bad and odd input", function () {
     assert.match(refused.reason ?? "", /prompt_bodies_sealed is not text/);
     assert.doesNotMatch(JSON.stringify(refused), /inside/);
     await update("mended");
-    await expectDone(prepareTenant(tenant.job(r1)));
-    await expectDone(cutoverTenant(tenant.job(r1)));
+    await expectDone(prepareTenant(tenant.job(r1, { back: r2Hostile })));
+    await expectDone(cutoverTenant(tenant.job(r1, { back: r2Hostile })));
     assert.equal((await readBodies(tenant, "mirroring")).get(id), "mended");
   });
 
