@@ -102,8 +102,8 @@ describe("bad and odd input", function () {
         await sealBody(tenant, id, body),
       ]);
     }
-    await expectDone(prepareTenant(tenant.job(r1, { back: r2Hostile })));
-    await expectDone(cutoverTenant(tenant.job(r1, { back: r2Hostile })));
+    await expectDone(prepareTenant(tenant.job(r1)));
+    await expectDone(cutoverTenant(tenant.job(r1)));
     assert.deepEqual(await readBodies(tenant, "mirroring"), expected);
   });
 
@@ -124,8 +124,8 @@ describe("bad and odd input", function () {
     assert.match(refused.reason ?? "", /prompt_bodies_sealed is not text/);
     assert.doesNotMatch(JSON.stringify(refused), /inside/);
     await update("mended");
-    await expectDone(prepareTenant(tenant.job(r1, { back: r2Hostile })));
-    await expectDone(cutoverTenant(tenant.job(r1, { back: r2Hostile })));
+    await expectDone(prepareTenant(tenant.job(r1)));
+    await expectDone(cutoverTenant(tenant.job(r1)));
     assert.equal((await readBodies(tenant, "mirroring")).get(id), "mended");
   });
 
