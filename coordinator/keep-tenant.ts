@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { CancelledError, TakenOverError, takeOver } from "../migrations/ledger/epoch.ts";
 import { authorityOf, isMirrored, readMirrors } from "../migrations/ledger/position.ts";
 import { lockTenant, TenantBusyError } from "../migrations/ledger/tenant-lock.ts";
-import { findWhereabouts } from "../migrations/ledger/whereabouts.ts";
+import { findWhereabouts, type Whereabouts } from "../migrations/ledger/whereabouts.ts";
 import { countWaiting, follow } from "../migrations/mirror/follow.ts";
 import { refuseEdited } from "../migrations/mirror/ledger-guard.ts";
 import { laneFrom, readShapes } from "../migrations/mirror/pair-shape.ts";
@@ -24,6 +24,8 @@ export interface KeepJob {
   readonly database: string;
   readonly region: RegionTarget;
   readonly transit: Transit;
+  /** Told, while no run can move the tenant, which release its database lets in. @default nobody */
+  readonly onWhereabouts?: (whereabouts: Whereabouts) => Promise<void>;
   /** Unix time in milliseconds after which the work ends with what it has; read before every batch. */
   readonly deadlineMs: number;
 }
@@ -55,6 +57,8 @@ export async function keepTenant(job: KeepJob): Promise<KeepResult> {
   try {
     const control = await open("control");
     await lockTenant(control, job.tenant, 0);
+    const whereabouts = await findWhereabouts(control);
+    if (whereabouts !== undefined) await job.onWhereabouts?.(whereabouts);
     const ledger = await readMirrors(control);
     const kept = [...ledger.values()].filter(({ position, phase }) => isMirrored(position) && phase === null);
     const keyring = new Keyring({ client: control, transit: job.transit, tenant: job.tenant });
@@ -67,7 +71,6 @@ export async function keepTenant(job: KeepJob): Promise<KeepResult> {
     const lanes = mirrors.flatMap((mirror) => mirror.lanes);
     waitingBefore = waitingAfter = await countWaiting(control, lanes);
     if (waitingBefore === 0) return { status: "idle", waitingBefore, waitingAfter };
-    const whereabouts = await findWhereabouts(control);
     if (whereabouts === undefined) return { status: "idle", waitingBefore, waitingAfter };
     const sessions = {
       control,

@@ -41,7 +41,8 @@ const turnMs = 8_000;
 
 /**
  * The keeper of one region: drains captured changes of every tenant with two complete sides and refreshes the registry's
- * projection, round after round. Stopped it makes things slower, never wrong: positions never change here.
+ * projection, round after round; a route that a killed update has left behind is pointed where the tenant's database is.
+ * Stopped it makes things slower, never wrong: positions never change here.
  */
 export class Keeper {
   readonly #settings: KeeperSettings;
@@ -126,6 +127,12 @@ export class Keeper {
       database: tenant.database,
       region,
       transit,
+      // An update that was killed behind a flip has moved the tenant in its database alone: the route follows it.
+      onWhereabouts: async ({ release, pin }) => {
+        if (tenant.pin === undefined || tenant.pin === pin) return;
+        const moved = await registry.routes.point([tenant.id], { release, pin });
+        if (moved.length > 0) log(`${tenant.id}: routed to ${pin}, where its database is`);
+      },
       get deadlineMs() {
         return signal.aborted ? 0 : until;
       },

@@ -20,6 +20,7 @@ import {
   createTenant,
   environment,
   openBodies,
+  r1,
   r2,
   readBodies,
   sealBody,
@@ -136,6 +137,29 @@ describe("the keeper", function () {
       assert.deepEqual(Object.keys(blind.health.faults), [tenant.tenant]);
       assert.ok(blind.isHealthy(), "a Vault that is away makes no restart of the keeper necessary");
       assert.ok(!blind.isHealthy(new Date(Date.now() + 120_000)));
+    });
+
+    it("points a route that an update has left behind where the tenant's database is", async () => {
+      const region = job().region;
+      const { tenant: id } = tenant;
+      await registry.routes.point([id], { release: r1.id, pin: r1.pin });
+      assert.equal((await cutoverTenant(tenant.job(r2))).status, "done"); // and nobody lived to point the route
+      const lines: string[] = [];
+      const log = (line: string) => void lines.push(line);
+      const keeper = new Keeper({ environment, region, registry, transit: transit(), log });
+      await lockTenant(tenant.admin, id, 0);
+      await keeper.round();
+      assert.equal(
+        (await registry.routes.list([id]))[0]?.pin,
+        r1.pin,
+        "while a run has the tenant, the route is its own",
+      );
+      await tenant.admin.query("SELECT pg_advisory_unlock_all()");
+      await keeper.round();
+      assert.equal((await registry.routes.list([id]))[0]?.pin, r2.pin);
+      assert.match(lines.join(), new RegExp(`${id}: routed to ${r2.pin}`));
+      await keeper.round();
+      assert.equal(lines.filter((line) => /routed/.test(line)).length, 1);
     });
 
     it("runs as one bundled file with the keeper's own logins, and ends on SIGTERM", async () => {

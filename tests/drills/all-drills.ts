@@ -1,8 +1,10 @@
 import type { Drill } from "./drill.ts";
 import { badInput } from "./bad-input.ts";
+import { concurrent } from "./concurrent.ts";
 import { fence } from "./fence.ts";
 import { killPoints } from "./kill-points.ts";
 import { killRandom } from "./kill-random.ts";
+import { leak } from "./leak.ts";
 import { live } from "./live.ts";
 import { lostAck } from "./lost-ack.ts";
 import { paused } from "./paused.ts";
@@ -15,6 +17,8 @@ export const allDrills: readonly Drill[] = [
   killPoints,
   lostAck,
   killRandom,
+  concurrent,
+  leak,
   paused,
   live,
   fence,

@@ -112,6 +112,8 @@ export class DrillTenant {
    */
   async commitSteadily(): Promise<void> {
     await this.admin.query(`ALTER DATABASE ${pg.escapeIdentifier(this.database)} SET synchronous_commit = on`);
+    // A sequence copied from a template believes its next values to be in the write-ahead log, until a checkpoint.
+    await this.admin.query("CHECKPOINT");
     await this.reopen();
   }
 

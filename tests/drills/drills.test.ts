@@ -11,6 +11,8 @@ const casesOf: Readonly<Record<string, number>> = {
   "kill-points": 8,
   "lost-ack": 8,
   "kill-random": 6,
+  concurrent: 6,
+  leak: 5,
   paused: 2,
   traffic: 3,
   fence: 2,

@@ -38,6 +38,10 @@ export class EngineProcess {
     this.#child.send({ kind, job }, () => {}); // a process that ends at once is reported by `ended`
   }
 
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** Its report, or undefined when it was killed before it could give one. */
   async ended(): Promise<TenantResult | undefined> {
     await this.#ended;

@@ -29,7 +29,8 @@ export const paused: Drill = {
   ],
 };
 
-function sleeper(point: FaultPlace, release: ReleaseTarget): DrillCase {
+/** A case in which a run sleeps at a point and wakes when another one has ended its work. */
+export function sleeper(point: FaultPlace, release: ReleaseTarget): DrillCase {
   const other = release === r2 ? r1 : r2;
   const kind = point.startsWith("cutover.") ? "cutover" : point.startsWith("retire.") ? "finalize" : "prepare";
   return {

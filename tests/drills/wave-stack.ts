@@ -189,6 +189,17 @@ ${extra === "" ? "" : `    ${extra}\n`}`,
     };
   }
 
+  /**
+   * What a killed update has begun to make stays in the state as pending; updates go on beside it with a warning, until
+   * somebody clears it. @throws {Error} it does not go away
+   */
+  async clearPending(): Promise<void> {
+    if ((await this.state()).pending.length === 0) return;
+    await this.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", environment);
+    const { pending } = await this.state();
+    if (pending.length > 0) throw new Error(`pending operations stay in the state: ${pending.join(", ")}`);
+  }
+
   /** Locks of the stack that lie in the backend. */
   async locks(): Promise<string[]> {
     const folder = join(this.folder, "backend", ".pulumi", "locks", "organization", "release-coordinator", environment);

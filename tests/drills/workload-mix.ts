@@ -14,6 +14,12 @@ export interface WorkloadMix {
 /** Some of everything. */
 export const mixed: WorkloadMix = { name: "mixed", weights: { insert: 30, update: 45, delete: 10, move: 15 } };
 
+/** Without new keys, which leave a parent without a body: a promotion is refused for such a tenant. */
+export const keyless: WorkloadMix = {
+  name: "without new keys",
+  weights: { insert: 35, update: 50, delete: 15, move: 0 },
+};
+
 /** The five ways of writing under which engines of this kind lose rows. */
 export const workloads: readonly WorkloadMix[] = [
   { name: "mostly inserts", weights: { insert: 85, update: 5, delete: 5, move: 5 } },
