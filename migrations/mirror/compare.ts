@@ -24,6 +24,15 @@ export interface Comparison {
   readonly digest: Buffer;
 }
 
+/** A key at which the two sides differ. */
+export interface RowDifference {
+  readonly key: string;
+  /** The side whose row is missing, or has to be looked at. */
+  readonly side: "from" | "to";
+  /** Never holds a payload. */
+  readonly reason: string;
+}
+
 /** Whether both sides were equal. */
 export function isEqual(comparison: Omit<Comparison, "hasCaptured">): boolean {
   return comparison.missing + comparison.surplus + comparison.different === 0;
@@ -32,12 +41,15 @@ export function isEqual(comparison: Omit<Comparison, "hasCaptured">): boolean {
 /**
  * Compares a range in both directions, in the one snapshot that is open: every key without a captured change has to be
  * on both sides, and the sealed value has to open to the plain one byte by byte. Holds one row at a time.
+ *
+ * @param onDifference called for each key that differs; without it they are only counted
  */
 export async function compareRange(
   client: pg.Client,
   lane: Lane,
   range: KeyRange,
   codec: PayloadCodec,
+  onDifference?: (difference: RowDifference) => void,
 ): Promise<Comparison> {
   const { keys } = lane;
   const side = (table: string): string =>
@@ -46,7 +58,7 @@ export async function compareRange(
   const merged = keys.map((_, nth) => `coalesce(a.k${nth + 1}, b.k${nth + 1})`);
   const isSame = keys.map((_, nth) => `a.k${nth + 1} = b.k${nth + 1}`).join(" AND ");
   const isDirty = keys.map((_, nth) => `d.k${nth + 1} = ${merged[nth]}`).join(" AND ");
-  const tally = new Tally(lane, codec);
+  const tally = new Tally(lane, codec, onDifference);
   await copyOut(
     client,
     `SELECT ${merged.map((key) => `${key}::text`).join(", ")}, a.payload, b.payload
@@ -96,30 +108,44 @@ export async function compareKeys(
 class Tally {
   readonly #lane: Lane;
   readonly #codec: PayloadCodec;
+  readonly #onDifference: ((difference: RowDifference) => void) | undefined;
   readonly #digest = createHash("sha256");
   #compared = 0;
   #missing = 0;
   #surplus = 0;
   #different = 0;
 
-  constructor(lane: Lane, codec: PayloadCodec) {
+  constructor(lane: Lane, codec: PayloadCodec, onDifference?: (difference: RowDifference) => void) {
     this.#lane = lane;
     this.#codec = codec;
+    this.#onDifference = onDifference;
   }
 
   add(key: KeyText, from: Buffer | null, to: Buffer | null): void {
     if (from === null && to === null) return;
-    if (to === null) this.#missing += 1;
-    else if (from === null) this.#surplus += 1;
-    else {
+    if (to === null) {
+      this.#missing += 1;
+      this.#tell(key, "to", `the row is missing, ${this.#lane.from.name} has it`);
+    } else if (from === null) {
+      this.#surplus += 1;
+      this.#tell(key, "to", `the row is one too many, ${this.#lane.from.name} has none`);
+    } else {
       this.#compared += 1;
       const [plain, sealed] = this.#lane.fromSide === "source" ? [from, to] : [to, from];
-      if (!this.#codec.isEqual(key, plain, sealed)) this.#different += 1;
+      const reason = this.#codec.findDifference(key, plain, sealed);
+      if (reason !== undefined) {
+        this.#different += 1;
+        this.#tell(key, this.#lane.fromSide === "source" ? "to" : "from", reason);
+      }
       const record = Buffer.from(recordIdOf(key));
       const length = Buffer.alloc(4);
       length.writeUInt32BE(record.length);
       this.#digest.update(length).update(record).update(createHash("sha256").update(plain).digest());
     }
+  }
+
+  #tell(key: KeyText, side: RowDifference["side"], reason: string): void {
+    this.#onDifference?.({ key: recordIdOf(key), side, reason });
   }
 
   result(): Omit<Comparison, "hasCaptured"> {

@@ -22,8 +22,8 @@ export interface PayloadCodec {
   readonly macs: RangeMacs;
   /** A payload of `fromSide` as the other side stores it. @throws {OpenError} `unknown-key` @throws {PayloadError} naming the row */
   convert(fromSide: Side, key: KeyText, payload: Buffer): Buffer;
-  /** Whether the sealed value opens to exactly this plain one. @throws {OpenError} `unknown-key` only */
-  isEqual(key: KeyText, plain: Buffer, sealed: Buffer): boolean;
+  /** Why the sealed value does not open to exactly this plain one; undefined when it does. @throws {OpenError} `unknown-key` only */
+  findDifference(key: KeyText, plain: Buffer, sealed: Buffer): string | undefined;
 }
 
 /** The keys of one tenant and mirror, and the context that its ciphertexts are bound to. */
@@ -127,11 +127,13 @@ function pairCodec(
       }
       return plain;
     },
-    isEqual(key, plain, sealed) {
+    findDifference(key, plain, sealed) {
       try {
-        return open(key, sealed).equals(plain);
+        return open(key, sealed).equals(plain)
+          ? undefined
+          : "it opens, to another text than the other side holds: an older or a foreign value";
       } catch (error) {
-        if (error instanceof OpenError && error.reason !== "unknown-key") return false;
+        if (error instanceof OpenError && error.reason !== "unknown-key") return error.message;
         throw error;
       }
     },

@@ -9,20 +9,33 @@ import { assertClosed } from "./expect-closed.ts";
 import { judge } from "./judge.ts";
 import { Traffic } from "./traffic.ts";
 
-/** A way back that needs the keys, with a keyset that is not what it was. */
+/** A way back that needs the keys, with a keyset that is not what it was: refused before anything is written. */
 function keyset(
   title: string,
   sql: string,
   reason: RegExp,
   value?: (tenant: DrillTenant) => Promise<Buffer>,
+  before?: (tenant: DrillTenant) => Promise<unknown>,
 ): DrillCase {
   return {
     title,
     async run(stage) {
       const tenant = await stage.tenant("retired");
       await tenant.undoContract();
+      await before?.(tenant);
       await tenant.admin.query(sql, value === undefined ? [] : [await value(tenant)]);
+      const written = async (): Promise<string> =>
+        JSON.stringify(
+          (
+            await tenant.admin.query(
+              `SELECT (SELECT json_agg(k) FROM rc.keyset AS k) AS keysets, (SELECT count(*) FROM rc.range) AS ranges,
+                 (SELECT max(id) FROM rc.journal) AS entry, (SELECT count(*) FROM prompt_bodies) AS rows`,
+            )
+          ).rows,
+        );
+      const seen = await written();
       assertClosed(await tenant.start("prepare", r1).ended(), reason);
+      if ((await written()) !== seen) throw new Error("something was written before it was refused");
     },
   };
 }
@@ -33,25 +46,32 @@ const foreign = async (): Promise<Buffer> => {
   return encodeEncryptedKeyset(await transit.wrap("drl-other", encodeKeyset(generateKeyset())));
 };
 
-/** The copy was cut short by a kill; then a ledger row of it is edited: it may fail, it may not end with rows missing. */
-function ledger(title: string, sql: string): DrillCase {
+/** The copy was cut short by a kill; then a ledger row of it is edited: the resume is refused and names what it found. */
+function resumed(title: string, sql: string, reason: RegExp): DrillCase {
   return {
-    title,
-    async run(stage, random) {
+    title: `${title}, in the middle of a copy`,
+    async run(stage) {
       const tenant = await stage.tenant("off");
-      const traffic = new Traffic(tenant, stage.base, random);
       await tenant.kill("prepare", r2, "chunk.commit.after:2");
       await tenant.admin.query(sql);
-      const results = [];
-      for (const kind of ["prepare", "cutover"] as const) results.push(await tenant.start(kind, r2).ended());
-      if (results.every((result) => result?.status === "done")) {
-        return judge(tenant, traffic.log, "switched", { isRepairAllowed: true });
-      }
-      assertClosed(
-        results.find((result) => result?.status !== "done"),
-        /./,
-      );
-      if ((await tenant.position()) === "switched") throw new Error("authority has moved all the same");
+      for (const kind of ["prepare", "prepare"] as const) assertClosed(await tenant.start(kind, r2).ended(), reason);
+      if ((await tenant.position()) !== "off") throw new Error("the position has moved all the same");
+    },
+  };
+}
+
+/** Both sides are there; then the ledger is edited: every step that would trust it is refused, there and back. */
+function edited(position: "mirroring" | "switched", title: string, sql: string, reason: RegExp): DrillCase {
+  return {
+    title: `${title}, while ${position}`,
+    async run(stage) {
+      const tenant = await stage.tenant(position);
+      const release = position === "mirroring" ? r2 : r1;
+      await tenant.admin.query(sql);
+      for (const kind of ["prepare", "cutover"] as const)
+        assertClosed(await tenant.start(kind, release).ended(), reason);
+      const stays = await tenant.admin.query("SELECT release FROM rc.whereabouts");
+      if (stays.rows[0]?.release === release.id) throw new Error("the tenant has moved all the same");
     },
   };
 }
@@ -90,23 +110,87 @@ export const ledgerTamperings: readonly DrillCase[] = [
   keyset(
     "a bit of the keyset flipped",
     "UPDATE rc.keyset SET encrypted = set_byte(encrypted, 60, get_byte(encrypted, 60) # 1) WHERE class = 'prompt'",
-    /./,
+    /did not wrap this|not encrypted by Vault|refuses the request/,
   ),
-  keyset("the keyset of another tenant", "UPDATE rc.keyset SET encrypted = $1 WHERE class = 'prompt'", /./, foreign),
+  resumed(
+    "the first range deleted from the ledger",
+    "DELETE FROM rc.range WHERE pair = 'prompt_bodies' AND ordinal = 0",
+    /gap or an overlap before rc\.range \(prompt_bodies, ordinal 1\)/,
+  ),
+  keyset(
+    "the keyset of another tenant",
+    "UPDATE rc.keyset SET encrypted = $1 WHERE class = 'prompt'",
+    /did not wrap this/,
+    foreign,
+  ),
+  resumed(
+    "the last range deleted from the ledger",
+    "DELETE FROM rc.range WHERE pair = 'prompt_bodies' AND ordinal = 1",
+    /prompt_bodies_sealed holds rows behind the last range of prompt_bodies/,
+  ),
   keyset(
     "the keysets of two classes swapped",
     "UPDATE rc.keyset AS k SET encrypted = o.encrypted FROM rc.keyset AS o WHERE o.class <> k.class",
-    /key/,
+    /keyset prompt version 1 in rc\.keyset was not stored there/,
   ),
-  keyset("the keyset deleted", "DELETE FROM rc.keyset WHERE class = 'prompt'", /key/),
-  ledger(
-    "the first range deleted from the ledger",
-    "DELETE FROM rc.range WHERE pair = 'prompt_bodies' AND ordinal = 0",
+  edited(
+    "mirroring",
+    "the number of rows of a range",
+    "UPDATE rc.range SET rows = rows + 1 WHERE pair = 'message_bodies' AND ordinal = 0",
+    /the MAC of rc\.range \(message_bodies, ordinal 0\) does not match/,
   ),
-  ledger("the last range deleted from the ledger", "DELETE FROM rc.range WHERE pair = 'prompt_bodies' AND ordinal = 1"),
-  ledger(
+  keyset(
+    "the keyset deleted, although rows are sealed with it",
+    "DELETE FROM rc.keyset WHERE class = 'prompt'",
+    /has no keyset prompt in rc\.keyset, although version 1 was stored once/,
+  ),
+  keyset(
+    "the keyset and its head deleted, although rows are sealed with it",
+    "WITH gone AS (DELETE FROM rc.keyset_head) DELETE FROM rc.keyset WHERE class = 'prompt'",
+    /has no keyset prompt in rc\.keyset, although table prompt_bodies_sealed holds rows/,
+  ),
+  keyset(
+    "the newest version of the keyset deleted",
+    "DELETE FROM rc.keyset WHERE class = 'prompt' AND version = 2",
+    /keyset prompt version 1 in rc\.keyset is not the one stored last: rc\.keyset_head names version 2/,
+    undefined,
+    (tenant) => tenant.keyring().addKey("prompt"),
+  ),
+  keyset(
+    "the newest version of the keyset overwritten with the one before",
+    "UPDATE rc.keyset AS k SET encrypted = o.encrypted FROM rc.keyset AS o WHERE o.class = 'prompt' AND k.class = 'prompt' AND o.version = 1 AND k.version = 2",
+    /keyset prompt version 2 in rc\.keyset was not stored there/,
+    undefined,
+    (tenant) => tenant.keyring().addKey("prompt"),
+  ),
+  edited(
+    "switched",
+    "a range said to be compared later than it was",
+    "UPDATE rc.range SET verified_epoch = verified_epoch + 1 WHERE pair = 'prompt_bodies' AND ordinal = 0",
+    /the MAC of rc\.range \(prompt_bodies, ordinal 0\) does not match/,
+  ),
+  resumed(
     "the end of a range moved up",
     "UPDATE rc.range SET upper = '{ffffffff-0000-0000-0000-000000000000}' WHERE ordinal = 1",
+    /the MAC of rc\.range \(prompt_bodies, ordinal 1\) does not match/,
+  ),
+  edited(
+    "mirroring",
+    "ranges of two pairs swapped",
+    "UPDATE rc.range SET mac = o.mac, root = o.root FROM rc.range AS o WHERE o.ordinal = 0 AND range.ordinal = 0 AND o.pair <> range.pair",
+    /the MAC of rc\.range/,
+  ),
+  edited(
+    "mirroring",
+    "the position set to off",
+    "UPDATE rc.mirror SET position = 'off'",
+    /says that prompt-encryption is off, but changes of .* are captured/,
+  ),
+  edited(
+    "switched",
+    "the position set to mirroring",
+    "UPDATE rc.mirror SET position = 'mirroring'",
+    /is mirroring, but changes of .*sealed.* are captured.* rc\.whereabouts says r2.*platform_r2 may write/,
   ),
   {
     title: "the epoch raised by hand in the middle of a copy",

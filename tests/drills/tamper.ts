@@ -1,6 +1,7 @@
+import { checkRows } from "../../migrations/row-check.ts";
 import { r1, r2 } from "../migrations/mirror/tenant-fixture.ts";
 import type { Drill, DrillCase } from "./drill.ts";
-import type { DrillTenant } from "./drill-tenant.ts";
+import { type DrillTenant, environment } from "./drill-tenant.ts";
 import { assertClosed } from "./expect-closed.ts";
 import { judge } from "./judge.ts";
 import { findFaults } from "./oracle.ts";
@@ -19,7 +20,9 @@ export const tamper: Drill = {
       damagedCopy("flipped"),
       ...ledgerTamperings,
       ...["older", "lost", "surplus", "rebuilt"].map(damagedCopy),
-      older,
+      older("switched", false),
+      older("mirroring", false),
+      older("switched", true),
     ];
     // The two families by turns, so that a part has of both.
     return sealed.flatMap((one, nth) => [one, ...rest.slice(nth, nth + 1)]).concat(rest.slice(sealed.length));
@@ -90,21 +93,60 @@ function damagedCopy(how: string): DrillCase {
   };
 }
 
-/** Reading cannot tell an older ciphertext of the same row from the newest: it opens. Comparing with what was written can. */
-const older: DrillCase = {
-  title: "an older ciphertext of the same row opens, and a comparison finds it",
-  async run(stage, random) {
-    const tenant = await stage.tenant("switched");
-    const traffic = new Traffic(tenant, stage.base, random);
-    const { id } = await findVictims(tenant);
-    await put(tenant, id, await tenant.seal("prompt", id, "what it was before"));
-    const found = await sealedBodies(tenant.place);
-    if (found.closed.size > 0)
-      throw new Error("an older ciphertext does not open: then reading can tell, correct the documents");
-    const faults = findFaults(traffic.log, found);
-    if (faults.length !== 1 || !faults[0]?.includes(id)) throw new Error(`the comparison found: ${faults.join("; ")}`);
-  },
-};
+/**
+ * Reading cannot tell an older ciphertext of the same row from the newest: it opens. `coordinator verify --rows` can, when it
+ * was put there past the triggers: by comparing both sides, and where both were changed alike, by the signed root.
+ */
+function older(position: "mirroring" | "switched", isOnBothSides: boolean): DrillCase {
+  return {
+    title: `an older ciphertext of the same row opens while ${position}, and verify finds it${isOnBothSides ? " although the other side was changed with it" : ""}`,
+    async run(stage, random) {
+      const tenant = await stage.tenant(position);
+      const traffic = new Traffic(tenant, stage.base, random);
+      const { id } = await findVictims(tenant);
+      const clean = await checkRows(
+        environment,
+        { id: tenant.tenant, database: tenant.database },
+        tenant.job(r2).region,
+      );
+      if (clean.faults.length > 0 || clean.rootedRanges !== clean.ranges || clean.compared === 0)
+        throw new Error(`before anything was changed verify says: ${JSON.stringify(clean)}`);
+      await pastTheTriggers(tenant, async () => {
+        await put(tenant, id, await tenant.seal("prompt", id, "what it was before"));
+        if (isOnBothSides)
+          await tenant.admin.query("UPDATE prompt_bodies SET body = 'what it was before' WHERE prompt_id = $1", [id]);
+      });
+      const found = await sealedBodies(tenant.place);
+      if (found.closed.size > 0)
+        throw new Error("an older ciphertext does not open: then reading can tell, correct the documents");
+      const faults = findFaults(traffic.log, found);
+      if (faults.length !== 1 || !faults[0]?.includes(id)) throw new Error(`the oracle found: ${faults.join("; ")}`);
+      const check = await checkRows(
+        environment,
+        { id: tenant.tenant, database: tenant.database },
+        tenant.job(r2).region,
+      );
+      const [fault] = check.faults;
+      if (check.faults.length !== 1 || fault === undefined) throw new Error(`verify found: ${JSON.stringify(check)}`);
+      const isNamed = isOnBothSides
+        ? fault.table === "prompt_bodies" && /past the triggers/.test(fault.reason)
+        : fault.table === "prompt_bodies_sealed" && fault.key === id && /older or a foreign/.test(fault.reason);
+      if (!isNamed) throw new Error(`verify says: ${JSON.stringify(fault)}`);
+      if (/what it was|base prompt/.test(JSON.stringify(check))) throw new Error("verify quotes a row");
+    },
+  };
+}
+
+/** Writes that no capture sees: what only the owner of the tables can do. */
+async function pastTheTriggers(tenant: DrillTenant, work: () => Promise<void>): Promise<void> {
+  const captured = await tenant.admin.query<{ name: string }>(
+    "SELECT relname AS name FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid WHERE tgname = 'zz_rc_capture' AND tgenabled = 'A' AND relname LIKE 'prompt%'",
+  );
+  const name = captured.rows[0]?.name ?? "";
+  await tenant.admin.query(`ALTER TABLE public.${name} DISABLE TRIGGER zz_rc_capture`);
+  await work();
+  await tenant.admin.query(`ALTER TABLE public.${name} ENABLE ALWAYS TRIGGER zz_rc_capture`);
+}
 
 async function firstPrompt(tenant: DrillTenant): Promise<string> {
   const found = await tenant.admin.query<{ id: string }>("SELECT min(prompt_id::text) AS id FROM prompt_bodies_sealed");
