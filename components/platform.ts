@@ -150,6 +150,7 @@ export class Platform extends pulumi.ComponentResource {
             releaseRoles,
             deadlineSeconds: 1500,
             concurrency: 2,
+            ...(environment.backup === undefined ? {} : { backup: environment.backup }),
             prepareAfter: [tenants, flagsOff, ...keeper],
             cutoverAfter: [...fleets, ...waves.map((before) => before.cutover)],
             isLeaving: environment.leaving.includes(wave.name),

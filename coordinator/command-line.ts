@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { registerBackup } from "./backup.ts";
 import { registerCheck } from "./check.ts";
 import { registerDecommission } from "./decommission.ts";
 import { registerDiff } from "./diff.ts";
@@ -8,11 +9,13 @@ import { registerHold } from "./hold.ts";
 import { registerHistory } from "./history.ts";
 import { registerImages } from "./images.ts";
 import { registerKeep } from "./keep.ts";
+import { registerKeys } from "./keys.ts";
 import { registerLint } from "./lint.ts";
 import { registerMaintenance } from "./maintenance.ts";
 import { registerPromote } from "./promote.ts";
 import { registerReport } from "./report.ts";
 import { registerRescind } from "./rescind.ts";
+import { registerRestore } from "./restore.ts";
 import { registerRollback } from "./rollback.ts";
 import { registerStatus } from "./status.ts";
 import { registerTenant } from "./tenant.ts";
@@ -34,6 +37,9 @@ const registrations = [
   registerKeep,
   registerTenant,
   registerMaintenance,
+  registerBackup,
+  registerRestore,
+  registerKeys,
   registerDecommission,
   registerHold,
   registerRescind,

@@ -1,3 +1,4 @@
+import { backupRefusals } from "../migrations/backup/before-mutation.ts";
 import type { Environment } from "../releases/environment.ts";
 import { getPinned } from "../releases/catalog.ts";
 import { parsePin, pinOf } from "../releases/pin.ts";
@@ -47,10 +48,10 @@ export async function judgePromotion(
       positions: mirrorStates(facts, wave),
     }),
   );
-  const outcome = (["no-go", "needs-human"] as const).find((each) =>
-    verdicts.some((verdict) => verdict.outcome === each),
-  );
+  const unsafe = moving.length === 0 ? [] : await backupRefusals(environment.backup);
+  const outcomes = [...verdicts.map((verdict) => verdict.outcome), ...unsafe.map(() => "no-go" as const)];
+  const outcome = (["no-go", "needs-human"] as const).find((each) => outcomes.includes(each));
   const found = blockers.map(({ id, isCleared, found }) => `${id}: ${isCleared ? "cleared" : "in the way"} (${found})`);
-  const reasons = [...new Set(verdicts.flatMap((verdict) => verdict.reasons)), ...found];
+  const reasons = [...new Set(verdicts.flatMap((verdict) => verdict.reasons)), ...unsafe, ...found];
   return { moving, verdict: { outcome: outcome ?? "go", reasons }, blockers };
 }

@@ -17,11 +17,18 @@ export interface WaveInputs {
   readonly deadlineSeconds: number;
   /** Tenants moved at the same time, one worker process each; 1 to 64. */
   readonly concurrency: number;
+  /** What protects the data before it is changed for the first time; absent = nothing that this program knows of. */
+  readonly backup?: BackupPolicy;
   /** `finalize` only: mirrors to take to their end position. */
   readonly mirrors?: readonly string[];
   /** Outputs of the nodes before this one, so that it looks again when they have moved something. */
   readonly after?: string;
 }
+
+/** `pitr`: somebody else's, `proof` is a command or a reference to one. `dump`: ours, into the folder that `to` refers to. */
+export type BackupPolicy =
+  | { readonly kind: "pitr"; readonly proof: string }
+  | { readonly kind: "dump"; readonly to: string; readonly keepDays: number };
 
 /** Chooses tenants of a wave from the live registry. */
 export interface WaveSelector {

@@ -59,8 +59,9 @@ const approval = closed({
 const backup = z.discriminatedUnion(
   "kind",
   [
-    /** Point-in-time recovery that somebody else runs; `proof`: a command that exits 0 when it is fresh, or a reference to one. */
+    /** Point-in-time recovery that somebody else runs; `proof`: a command that tells how fresh it is, or a reference to one. */
     closed({ kind: z.literal("pitr"), proof: sentence }),
+    /** Sealed dumps of our own, before a tenant's data is changed; `to` refers to a folder. */
     closed({ kind: z.literal("dump"), to: reference, keepDays: whole(1, 365, "days") }),
   ],
   { error: "a kind: pitr with proof, or dump with to and keepDays" },

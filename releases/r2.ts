@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r2Sources = {
-  "platform-api": "6c57f531eccca5cb6b6071b073d1d707c1457f668081680fcd53f130985e8f44",
-  "knowledge-rag": "9a1921571dd93e4a7a38c8dc6bc0da65b96ecd57560a7021606e8a23365efdcc",
-  "agent-orchestrator": "4f4b9c546c71e8d64dd34a8ab4fdee35b6b3710bcfe9862db616e78c8fe796ce",
-  observability: "d5cf26d3a63b60e6069b8500acc10efff6a953245a76de08f5e36e93a14c37fb",
+  "platform-api": "8e53f0623a3c9bd5ecfee6fdcbdd110d8b198929787de1912c5e245923691dca",
+  "knowledge-rag": "589a857e2ab4ca02e824ee09dfae6819c415b3eb638ed9c076d7cb3e7a4e1530",
+  "agent-orchestrator": "3d1de6efffb62a8a20af33f36c5ff9c441885de59a68e3aa948b26af80ce6f25",
+  observability: "b1d5a65e45a96b999096cf2626a7e0fcd47d29568917937acf4121ace5996077",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };

@@ -1,12 +1,7 @@
-import {
-  decodeEncryptedKeyset,
-  decodeKeyset,
-  encodeEncryptedKeyset,
-  encodeKeyset,
-  type Keyset,
-} from "../tink/keyset.ts";
+import { decodeKeyset, encodeEncryptedKeyset, encodeKeyset, type Keyset } from "../tink/keyset.ts";
 import { bindKeyset } from "../vault/keyset-binding.ts";
 import { KeysetTable, type Queryable } from "../vault/keyset-table.ts";
+import { openRow } from "../vault/opened-keyset.ts";
 import type { Transit } from "../vault/transit.ts";
 
 /** One version of a keyset, opened. */
@@ -29,7 +24,7 @@ export class KeysetHistory {
     this.versions = versions;
   }
 
-  /** Undefined when the tenant has no keyset of the class. @throws {VaultError} {KeysetError} */
+  /** Undefined when the tenant has no keyset of the class. @throws {VaultError} {KeysetError} {KeyringError} */
   static async read(
     client: Queryable,
     transit: Transit,
@@ -37,12 +32,12 @@ export class KeysetHistory {
     cls: string,
   ): Promise<KeysetHistory | undefined> {
     const rows = (await new KeysetTable(client, tenant).all()).filter((row) => row.cls === cls);
-    const plains = await transit.unwrapMany(
-      tenant,
-      rows.map(({ encrypted }) => decodeEncryptedKeyset(encrypted)),
+    // Each is what its row says, and the newest the one that was stored last: what is added to it vouches for it.
+    const keysets = await Promise.all(
+      rows.map((row, nth) => openRow(transit, tenant, nth === rows.length - 1 ? row : { ...row, head: undefined })),
     );
     const [first, ...rest] = rows.map(({ version, ageMs }, nth): KeysetVersion => {
-      return { version, ageMs, keyset: decodeKeyset(plains[nth] ?? Buffer.alloc(0)) };
+      return { version, ageMs, keyset: keysets[nth] as Keyset };
     });
     return first === undefined ? undefined : new KeysetHistory(tenant, cls, [first, ...rest]);
   }

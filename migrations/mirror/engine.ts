@@ -6,6 +6,7 @@ import { readTotals } from "../ledger/range.ts";
 import { ensureLedger } from "../ledger/schema.ts";
 import { lockTenant } from "../ledger/tenant-lock.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
+import { tendPrimary } from "../keys/new-primary.ts";
 import { connect } from "../postgres/connect.ts";
 import { withoutRows } from "../postgres/errors.ts";
 import { tellServerFault } from "../postgres/server-fault.ts";
@@ -230,7 +231,9 @@ function openSealing(run: Run, goal: MirrorGoal): Sealing {
     tenant,
     onStep: (step) => reached(`key.${step}`),
   });
-  return new Sealing(keyring, goal.definition, environment, tenant);
+  return new Sealing(keyring, goal.definition, environment, tenant, (cls) =>
+    tendPrimary(run.sessions.control, transit, tenant, cls),
+  );
 }
 
 type Stock = Pick<TenantResult, "positions" | "rows" | "bytes" | "dirty">;

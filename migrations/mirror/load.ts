@@ -36,6 +36,7 @@ export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void
       await commitChunk(run, lane, chunk, ordinal, sealing);
       if (performance.now() - drainedAt > drainEveryMs) {
         await drain(run, lane, sealing);
+        await sealing.tend();
         drainedAt = performance.now();
       }
       await throttle(run);

@@ -4,7 +4,7 @@ import type { KeyText } from "../ledger/range.ts";
 import { RangeMacs } from "../ledger/range-mac.ts";
 import { type Aead, OpenError } from "../tink/aead.ts";
 import { associatedDataOf } from "../tink/associated-data.ts";
-import type { Keyring } from "../vault/keyring.ts";
+import { longestCacheAgeMs, type Keyring } from "../vault/keyring.ts";
 import type { AeadClass } from "../vault/opened-keyset.ts";
 import type { MirrorDefinition, MirrorPair } from "./definition.ts";
 import { recordIdOf } from "./key-space.ts";
@@ -32,12 +32,22 @@ export class Sealing {
   readonly #definition: MirrorDefinition;
   readonly #environment: string;
   readonly #tenant: string;
+  readonly #tend: (cls: KeysetClass) => Promise<unknown>;
+  #tendedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(keyring: Keyring, definition: MirrorDefinition, environment: string, tenant: string) {
+  /** @param tend takes the keyset towards a new primary key where one is due. @default nothing is done */
+  constructor(
+    keyring: Keyring,
+    definition: MirrorDefinition,
+    environment: string,
+    tenant: string,
+    tend: (cls: KeysetClass) => Promise<unknown> = async () => undefined,
+  ) {
     this.#keyring = keyring;
     this.#definition = definition;
     this.#environment = environment;
     this.#tenant = tenant;
+    this.#tend = tend;
   }
 
   get #cls(): AeadClass {
@@ -55,6 +65,7 @@ export class Sealing {
   ): Promise<void> {
     await this.#keyring.ensure(this.#cls, findUse.sealed);
     await this.#keyring.ensure("verify", findUse.signed);
+    await this.tend();
   }
 
   /** What signs and checks the ledger. @throws {VaultError} @throws {KeyringError} */
@@ -66,6 +77,16 @@ export class Sealing {
   /** Version of the keyset that seals. @throws {VaultError} @throws {KeyringError} */
   async keysetVersion(): Promise<number> {
     return (await this.#keyring.get(this.#cls)).version;
+  }
+
+  /**
+   * For bulk work, between two chunks: gives the keyset another primary key where age, rows or bytes ask for one; every ten
+   * minutes, the rest of the time nothing. The new key is learned as any other, when the cached keyset is looked at again.
+   */
+  async tend(): Promise<void> {
+    if (performance.now() - this.#tendedAtMs < longestCacheAgeMs) return;
+    this.#tendedAtMs = performance.now();
+    await this.#tend(this.#cls);
   }
 
   /** A codec with the present keys; asks Vault at most every ten minutes. */

@@ -1,3 +1,4 @@
+import { backupRefusals, closeWindow, dumpBefore } from "../backup/before-mutation.ts";
 import { upgradeTo } from "../schema/alembic.ts";
 import type { TenantResult } from "../mirror/job.ts";
 import type { WaveInputs } from "../wave-inputs.ts";
@@ -10,7 +11,13 @@ import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.
 /** Takes the mirrors that the stack file names to their end; without names it changes nothing. */
 export const finalizeNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `finalize:${inputs.wave}`,
-  refusals: (inputs) => (isNamed(inputs) ? standingRefusals(inputs) : Promise.resolve([])),
+  async refusals(inputs) {
+    if (!isNamed(inputs)) return [];
+    // What has been taken to its end needs no protection any more: an old proof must not stop other updates.
+    const isOpen = await isWaveUnfinished(inputs, isEnded).catch(() => false);
+    const unsafe = isOpen ? await backupRefusals(inputs.backup) : [];
+    return [...(await standingRefusals(inputs)), ...unsafe.map((reason) => ({ property: "backup", reason }))];
+  },
 
   isUnfinished: async (inputs) => isNamed(inputs) && (await isWaveUnfinished(inputs, isEnded)),
 
@@ -27,7 +34,13 @@ export const finalizeNode: MigrationNode<WaveInputs> = {
           summary: `finalize: waits for the cutover${elsewhere === undefined ? "" : `, e.g. of ${elsewhere.tenant.id}`}`,
           epoch: inputs.after ?? "",
         };
+      // A side is dropped for good: only of those that are not at their end yet.
+      const without = await dumpBefore(
+        inputs,
+        members.filter((member) => !isEnded(inputs, member)),
+      );
       const results = await runWave("finalize", inputs, members, registries, {
+        without,
         afterAll: (ended) => contract(inputs, members, ended),
       });
       return outcomeOf("finalize", inputs, results);
@@ -52,6 +65,10 @@ async function contract(
   const among = members.filter(({ tenant }) => retired.has(tenant.id));
   const failures = schemaFailures(among, await upgradeTo(among.map(databaseOf), inputs.release.schema.contractTo));
   const failed = new Map(failures.map((result) => [result.tenant, result]));
+  await closeWindow(
+    inputs,
+    [...retired].filter((tenant) => !failed.has(tenant)),
+  );
   return ended.map((result) => failed.get(result.tenant) ?? result);
 }
 

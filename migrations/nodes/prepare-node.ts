@@ -1,3 +1,4 @@
+import { aboutToBuild, dumpBefore } from "../backup/before-mutation.ts";
 import { isMirrored, type Position } from "../ledger/position.ts";
 import { resolveReference } from "../reference.ts";
 import { downgradeTo, upgradeTo, type SchemaResult } from "../schema/alembic.ts";
@@ -21,7 +22,10 @@ export const prepareNode: MigrationNode<WaveInputs> = {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       await refuseHeld(inputs, registries);
       const exact = await readExactly(await readMembers(inputs, registries), registries);
-      const without = [...exact.unreachable, ...(await moveSchema(inputs, exact.members))];
+      // The way back builds from a side that stays as it is, and is promised within minutes: it waits for no dump.
+      const unsafe = goesBack(inputs) ? [] : await dumpBefore(inputs, aboutToBuild(inputs, exact.members));
+      const safe = exact.members.filter(({ tenant }) => !unsafe.some((result) => result.tenant === tenant.id));
+      const without = [...exact.unreachable, ...unsafe, ...(await moveSchema(inputs, safe))];
       const results = await runWave("prepare", inputs, exact.members, registries, { without });
       return outcomeOf("prepare", inputs, results);
     });

@@ -1,4 +1,5 @@
 import pLimit from "p-limit";
+import { backupRefusals } from "../backup/before-mutation.ts";
 import { countMembers } from "../census.ts";
 import { obstacleText } from "../mirror/preflight.ts";
 import { explainUnavailable } from "../postgres/unavailable.ts";
@@ -26,6 +27,7 @@ export async function waveRefusals(inputs: WaveInputs): Promise<Refusal[]> {
   return [
     ...found.refusals,
     ...(mustAsk ? await vaultRefusals(inputs, moving) : []),
+    ...(mustAsk ? (await backupRefusals(inputs.backup)).map((reason) => ({ property: "backup", reason })) : []),
     ...(mustAsk ? await dataRefusals(inputs, moving) : []),
   ];
 }

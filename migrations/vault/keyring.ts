@@ -20,6 +20,7 @@ import {
   openRow,
 } from "./opened-keyset.ts";
 import type { Transit } from "./transit.ts";
+import { VaultError } from "./vault-error.ts";
 
 /** Readers may use a keyset this long before they look for a newer version, in milliseconds: ten minutes. */
 export const longestCacheAgeMs = 600_000;
@@ -204,7 +205,12 @@ export class Keyring {
     const checkedAtMs = performance.now();
     const row = await this.#getRow(cls, version);
     if (known?.opened.version === row.version) return { ...known, checkedAtMs };
-    return { opened: openedAs(cls, row.version, await openRow(this.#transit, this.tenant, row)), checkedAtMs };
+    const keyset = await openRow(this.#transit, this.tenant, row).catch(async (error: unknown) => {
+      // A rotation may have wrapped it anew, and put the old version out of use, since it was read.
+      if (!(error instanceof VaultError) || error.reason !== "too-old") throw error;
+      return openRow(this.#transit, this.tenant, await this.#getRow(cls, version));
+    });
+    return { opened: openedAs(cls, row.version, keyset), checkedAtMs };
   }
 
   async #change<C extends KeysetClass>(

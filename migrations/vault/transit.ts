@@ -11,6 +11,8 @@ export interface TransitAccess extends VaultAccess {
 export interface Kek {
   readonly name: string;
   readonly latestVersion: number;
+  /** When the latest version was made, to the second. */
+  readonly latestVersionAt: Date;
   readonly minDecryptionVersion: number;
   readonly isDeletionAllowed: boolean;
 }
@@ -125,6 +127,19 @@ export class Transit {
     return this.getKek(tenant);
   }
 
+  /**
+   * Lets the KEK open nothing any more that a version below this one wrapped. Never lowers it, and trims nothing: an
+   * operator can lower it again.
+   */
+  async raiseMinDecryptionVersion(tenant: string, version: number): Promise<Kek> {
+    const kek = await this.getKek(tenant);
+    if (kek.minDecryptionVersion >= version) return kek;
+    const path = `${this.#path("keys", tenant)}/config`;
+    const answer = await this.#session.request("POST", path, { min_decryption_version: version });
+    if (answer.status >= 400) throw this.#refusal(tenant, answer.errors, answer.status);
+    return this.getKek(tenant);
+  }
+
   [inspect.custom](): string {
     return `Transit(${this.mount} at ${this.#session.address})`;
   }
@@ -151,9 +166,11 @@ export class Transit {
     for (const property of ["exportable", "derived", "allow_plaintext_backup"]) {
       if (data[property] !== false) throw this.#fault(tenant, "unsafe-key", `has ${property} = true`);
     }
+    const versions = (data["keys"] ?? {}) as Record<string, number>;
     return {
       name: kekName(tenant),
       latestVersion: Number(data["latest_version"]),
+      latestVersionAt: new Date(Number(versions[String(data["latest_version"])]) * 1000),
       minDecryptionVersion: Number(data["min_decryption_version"]),
       isDeletionAllowed: data["deletion_allowed"] !== false,
     };
