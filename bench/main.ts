@@ -14,6 +14,7 @@ export const benches: Readonly<Record<string, () => Promise<{ bench: Bench; need
   open: () => import("./open.ts"),
   preview: () => import("./preview.ts"),
   rollback: () => import("./rollback.ts"),
+  rotate: () => import("./rotate.ts"),
   seal: () => import("./seal.ts"),
   "seal-scale": () => import("./seal-scale.ts"),
   serve: () => import("./serve.ts"),

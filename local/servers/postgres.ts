@@ -27,6 +27,8 @@ export interface PostgresArgs {
   readonly isDurable?: boolean;
   /** Whether the server dies with this process. @default false */
   readonly isTiedToParent?: boolean;
+  /** Further settings, `name=value`; the last one of a name holds. @default none */
+  readonly settings?: readonly string[];
 }
 
 export interface RunningPostgres {
@@ -105,6 +107,7 @@ function settings(args: PostgresArgs): string[] {
     "log_error_verbosity=terse",
     "log_line_prefix=%m [%p] %q%u@%d ",
     ...(args.isDurable === false ? ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] : []),
+    ...(args.settings ?? []),
   ];
 }
 

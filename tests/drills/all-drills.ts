@@ -8,6 +8,7 @@ import { leak } from "./leak.ts";
 import { live } from "./live.ts";
 import { lostAck } from "./lost-ack.ts";
 import { paused } from "./paused.ts";
+import { restore } from "./restore.ts";
 import { roundTrip } from "./round-trip.ts";
 import { selfTest } from "./self-test.ts";
 import { tamper } from "./tamper.ts";
@@ -25,5 +26,6 @@ export const allDrills: readonly Drill[] = [
   tamper,
   badInput,
   roundTrip,
+  restore,
   selfTest,
 ];

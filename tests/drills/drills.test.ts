@@ -19,6 +19,7 @@ const casesOf: Readonly<Record<string, number>> = {
   tamper: 5,
   "bad-input": 4,
   "round-trip": 1,
+  restore: 5,
   "self-test": 3,
 };
 

@@ -28,6 +28,13 @@ export class Stage {
     return opened;
   }
 
+  /** The same tenant with a new session: a restore ends those of the database that it replaces. */
+  async reopen(tenant: DrillTenant): Promise<DrillTenant> {
+    const opened = await DrillTenant.open(tenant.tenant, tenant.database, this.migrationsFolder);
+    this.#tenants.push(opened);
+    return opened;
+  }
+
   /** Ends what a case has left. */
   async clear(): Promise<void> {
     await Promise.all(this.#tenants.splice(0).map((tenant) => tenant.close()));
