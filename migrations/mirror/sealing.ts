@@ -32,7 +32,7 @@ export class Sealing {
   readonly #definition: MirrorDefinition;
   readonly #environment: string;
   readonly #tenant: string;
-  readonly #tend: (cls: KeysetClass) => Promise<unknown>;
+  readonly #tend: (cls: AeadClass) => Promise<unknown>;
   #tendedAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param tend takes the keyset towards a new primary key where one is due. @default nothing is done */
@@ -41,7 +41,7 @@ export class Sealing {
     definition: MirrorDefinition,
     environment: string,
     tenant: string,
-    tend: (cls: KeysetClass) => Promise<unknown> = async () => undefined,
+    tend: (cls: AeadClass) => Promise<unknown> = async () => undefined,
   ) {
     this.#keyring = keyring;
     this.#definition = definition;

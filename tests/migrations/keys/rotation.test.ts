@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import pg from "pg";
+import type pg from "pg";
 import { kekVersionOf } from "../../../migrations/backup/backup-keys.ts";
 import { disableKey, tendPrimary } from "../../../migrations/keys/new-primary.ts";
 import { countRowsByKey } from "../../../migrations/keys/key-census.ts";
