@@ -15,7 +15,7 @@ import { r2 } from "../onboarding-fixture.ts";
 import { BackupFixture } from "./backup-fixture.ts";
 
 describe("a backup of a tenant", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let fixture: BackupFixture;
   before(async () => void (fixture = await BackupFixture.open("backup", 13)));
   after(() => fixture?.close());

@@ -13,7 +13,7 @@ import { openWave, type WaveFixture } from "../nodes/wave-fixture.ts";
 import { r1, r2 } from "../onboarding-fixture.ts";
 
 describe("before data is changed for the first time", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let wave: WaveFixture;
   let root: string;
   before(async () => {
