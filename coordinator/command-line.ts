@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { registerApprove } from "./approve.ts";
 import { registerBackup } from "./backup.ts";
 import { registerCheck } from "./check.ts";
 import { registerDecommission } from "./decommission.ts";
@@ -29,6 +30,7 @@ const registrations = [
   registerDiff,
   registerReport,
   registerCheck,
+  registerApprove,
   registerPromote,
   registerRollback,
   registerFinalize,

@@ -5,7 +5,7 @@ import { parsePin, pinOf } from "../releases/pin.ts";
 import { approvalDigest } from "./approval-digest.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import { readLedgers } from "./exact-facts.ts";
-import { findCommit } from "./git.ts";
+import { findProgramCommit } from "./git.ts";
 import { pinnedStates } from "./history/pinned-state.ts";
 import type { Pins } from "./history/pinned-state.ts";
 import type { Report } from "./outcome.ts";
@@ -79,7 +79,7 @@ export async function showDiff(
     const positions = mirrorStates(facts);
     const run = options.preview ? (await planMove(stack, file)).run : undefined;
     const newest = getRelease(parsePin(Object.values(file.pins()).at(-1)?.now ?? "").id);
-    const commit = await findCommit(await projectFolder(surroundings.folder));
+    const commit = await findProgramCommit(await projectFolder(surroundings.folder));
     const changes = run?.events.changes;
     const digest =
       changes &&

@@ -8,10 +8,12 @@ import type { Environment } from "../releases/environment.ts";
 import { pinOf } from "../releases/pin.ts";
 import type { Release } from "../releases/release.ts";
 import { mayChangeAt } from "../releases/window.ts";
+import type { ApprovalVerdict } from "./approval/judge-approvals.ts";
+import { requireApproval } from "./approval/require-approval.ts";
 import { approvalDigest } from "./approval-digest.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentStack } from "./environment-stack.ts";
-import { findCommit } from "./git.ts";
+import { findProgramCommit } from "./git.ts";
 import { explainPins } from "./history/pinned-state.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal, worst } from "./outcome.ts";
@@ -31,7 +33,6 @@ interface PromoteOptions extends CommonOptions {
   readonly dryRun?: boolean;
   readonly keepHolds?: boolean;
   readonly approved?: string;
-  readonly approver?: readonly string[];
 }
 
 export function registerPromote(program: Command, surroundings: Surroundings): void {
@@ -39,8 +40,7 @@ export function registerPromote(program: Command, surroundings: Surroundings): v
     .option("--wave <names...>", "only these waves (default: all)")
     .option("--dry-run", "judge and preview; change nothing")
     .addOption(new Option("--keep-holds", "refuse instead of lifting a hold on this release; for schedulers"))
-    .option("--approved <digest>", "digest of the preview that was approved (printed by diff and --dry-run)")
-    .option("--approver <names...>", "who approved it")
+    .option("--approved <digest>", "refuse when the preview has another digest than the one that was read")
     .addHelpText(
       "after",
       `
@@ -50,7 +50,7 @@ the same command goes on.
 
 Examples:
   coordinator promote r2 --env dev
-  coordinator promote r2 --env prod --wave canary --approved 5f0c2a91b7e4d388 --approver ana`,
+  coordinator promote r2 --env prod --wave canary --approved 5f0c2a91b7e4d388`,
     )
     .action(async (release: string, options: PromoteOptions) => {
       const { terminal, exit } = surroundings;
@@ -84,9 +84,10 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
     if (holds.length > 0 && options.keepHolds) throw new Refusal("no-go", holds.map(explainHold));
     const lifted = options.dryRun ? [] : await liftHolds(registry, environment, holds, surroundings);
     let digest: string;
+    let approvals: ApprovalVerdict;
     try {
       const plan = await log.run("preview", () => planMove(stack, file));
-      const commit = await findCommit(await projectFolder(surroundings.folder));
+      const commit = await findProgramCommit(await projectFolder(surroundings.folder));
       const positions = mirrorStates(facts);
       digest = approvalDigest({
         from: before,
@@ -97,7 +98,7 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
         commit,
       });
       if (options.dryRun) return dryReport(verdict.reasons, plan.run.events.changes.length, digest, holds);
-      requireApproval(environment, options, digest);
+      approvals = await requireApproval(plan.environment, to, digest, options.approved, surroundings);
     } catch (error) {
       for (const hold of lifted) await registry.holds.place(hold);
       throw error;
@@ -112,6 +113,7 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
       log,
       before,
       digest,
+      approvals,
       lifted,
       reasons: verdict.reasons,
       options,
@@ -130,13 +132,14 @@ interface Application {
   readonly log: StepLog;
   readonly before: ReturnType<StackFile["pins"]>;
   readonly digest: string;
+  readonly approvals: ApprovalVerdict;
   readonly lifted: readonly Hold[];
   readonly reasons: readonly string[];
   readonly options: PromoteOptions;
 }
 
 async function apply(application: Application): Promise<Report> {
-  const { to, file, stack, registry, log, before, digest, lifted, reasons, options } = application;
+  const { to, file, stack, registry, log, before, digest, approvals, lifted, reasons, options } = application;
   const pin = pinOf(to);
   const run = await log.run("update", () => stack.up(file.path, `promote ${pin}`));
   const environment = parseEnvironment(file.environment(), file.path);
@@ -150,11 +153,12 @@ async function apply(application: Application): Promise<Report> {
       fromPin: explainPins(before),
       toPin: pin,
       who: operatorName(),
-      reviewed: options.approved === digest,
+      reviewed: approvals.isApproved && approvals.by.length > 0,
       detail: {
         digest,
         outcome: end.outcome,
         seconds: Math.round(run.seconds),
+        approvedBy: approvals.by,
         liftedHolds: lifted.map(({ id }) => id),
       },
     });
@@ -229,21 +233,6 @@ async function liftHolds(
   if (holds.length === 0) return [];
   for (const hold of holds) terminal.stderr(`lifting the hold: ${explainHold(hold)}\n`);
   return registry.holds.release(name, { ids: holds.map(({ id }) => id) });
-}
-
-function requireApproval({ approvals }: Environment, options: PromoteOptions, digest: string): void {
-  const { minimum } = approvals.promotion;
-  const approvers = new Set((options.approver ?? []).filter((name) => name !== operatorName()));
-  if (options.approved !== undefined && options.approved !== digest) {
-    throw new Refusal("needs-human", [
-      `${options.approved} was approved, but the preview is ${digest} now: review it again (coordinator diff)`,
-    ]);
-  }
-  if (minimum === 0 || (options.approved === digest && approvers.size >= minimum)) return;
-  throw new Refusal("needs-human", [
-    `${minimum} people must approve ${digest}, ${options.approved === digest ? approvers.size : 0} did: ` +
-      `repeat with --approved ${digest} --approver <names>, each of them another person than ${operatorName()}`,
-  ]);
 }
 
 function dryReport(reasons: readonly string[], changes: number, digest: string, holds: readonly Hold[]): Report {

@@ -9,7 +9,7 @@ import { emptyFacts, mirrorStates, openRegistry, readFacts } from "../environmen
 import type { EnvironmentFacts } from "../environment-facts.ts";
 import type { EnvironmentStack, StackRun } from "../environment-stack.ts";
 import { readLedgers } from "../exact-facts.ts";
-import { findCommit } from "../git.ts";
+import { findProgramCommit } from "../git.ts";
 import { pinnedStates } from "../history/pinned-state.ts";
 import type { Pins } from "../history/pinned-state.ts";
 import { worst } from "../outcome.ts";
@@ -25,7 +25,7 @@ import { waysBack } from "../way-back.ts";
 import { countChanges, findRisks, mergedChanges } from "./risk.ts";
 import { secretsOf } from "./known-secrets.ts";
 import { Sight } from "./sight.ts";
-import { approvalOf, releaseNotesOf } from "./stack-report.ts";
+import { approvalOf, releaseNotesOf, sizeOf } from "./stack-report.ts";
 import type { StackReport } from "./stack-report.ts";
 import { countMigrations } from "./wave-migration.ts";
 
@@ -78,7 +78,7 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
             changes: preview.events.changes,
             positions,
             gates: newestRelease(file.pins()).gates,
-            commit: await findCommit(await projectFolder(surroundings.folder)),
+            commit: await findProgramCommit(await projectFolder(surroundings.folder)),
           });
     const after = new Map(migrations.map((each) => [each.wave, each.after]));
     const finalizes = migrations.some(({ mirrors }) => mirrors.some(({ isFinalized }) => isFinalized));
@@ -108,7 +108,7 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
       ],
       releaseNotes: releaseNotesOf(moves, file.pins()),
       digest,
-      approval: approvalOf(environment, moves, finalizes, digest),
+      approval: approvalOf(environment, moves, finalizes, digest, sizeOf(migrations)),
     };
     return secrets.hide(report);
   } finally {

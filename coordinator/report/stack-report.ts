@@ -74,16 +74,45 @@ export function releaseNotesOf(moves: readonly PinMove[], pins: Pins): string[] 
   });
 }
 
+/** Rows and tenants that an update moves: what an approval is given for. */
+export interface ChangeSize {
+  readonly rows: number;
+  readonly tenants: number;
+}
+
+export function sizeOf(migrations: readonly WaveMigration[]): ChangeSize {
+  const moving = migrations
+    .flatMap(({ mirrors }) => mirrors)
+    .filter(({ step, isFinalized }) => step !== "nothing" || isFinalized);
+  return {
+    rows: moving.reduce((sum, { rows }) => sum + rows, 0),
+    tenants: migrations.reduce((sum, wave) => sum + wave.moving, 0),
+  };
+}
+
 /** The quorum that the stack file asks of this change, with the command of those who agree. */
 export function approvalOf(
   { name, approvals }: Environment,
   moves: readonly PinMove[],
   finalizes: boolean,
   digest: string | null,
+  size: ChangeSize,
 ): Approval | null {
   const asked = finalizes ? approvals.finalize : approvals.promotion;
   const target = moves.at(-1)?.diff.to;
   if (target === undefined || digest === null) return null;
-  const command = `coordinator promote ${target} --env ${name} --approved ${digest} --approver <names>`;
-  return { minimum: asked.minimum, roles: asked.roles, command };
+  const { minimum, roles } = asked;
+  return { minimum, roles, command: approveCommand(target, name, digest, size, roles) };
+}
+
+/** What an approver types. */
+export function approveCommand(
+  release: string,
+  environment: string,
+  digest: string,
+  { rows, tenants }: ChangeSize,
+  roles: readonly string[],
+): string {
+  const role = roles.length === 1 ? roles[0] : "<role>";
+  return `coordinator approve ${release} --env ${environment} --digest ${digest} --rows ${rows} --tenants ${tenants} --role ${role} --key <file>`;
 }

@@ -64,7 +64,7 @@ describe("the comment of a pull request", () => {
     assert.match(read, /flag `api-v2` off → on/);
     assert.match(
       read,
-      /Approval digest `5f0c2a91b7e4d388` asks for 2 approvals \(release-manager, security\): `coordinator promote /,
+      /Approval digest `5f0c2a91b7e4d388` asks for 2 approvals \(release-manager, security\): `coordinator approve /,
     );
     assert.ok(comment.indexOf("service `platform-api`") < comment.indexOf("resources: 1 created"));
   });

@@ -137,7 +137,8 @@ export const promotion: StackReport = {
   approval: {
     minimum: 2,
     roles: ["release-manager", "security"],
-    command: "coordinator promote r2 --env prod --approved 5f0c2a91b7e4d388 --approver <names>",
+    command:
+      "coordinator approve r2 --env prod --digest 5f0c2a91b7e4d388 --rows 318220 --tenants 12 --role <role> --key <file>",
   },
 };
 
