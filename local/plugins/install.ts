@@ -26,8 +26,8 @@ const codeFile = "stand-in.mjs";
 
 /**
  * Installs the provider plugins of the program into PULUMI_HOME in the SDKs' own versions: the official ones when they can be
- * downloaded, else our stand-ins, one bundled file each, run by this Node. What is installed already stays, unless
- * it is a stand-in of other sources.
+ * downloaded, else our stand-ins, one bundled file each, run by this Node. What is installed or on PATH
+ * already stays, unless it is a stand-in of other sources.
  * @param options.env holds PULUMI_HOME and a PATH with `pulumi`
  * @throws when PULUMI_HOME is missing, Node is older than 22.18, or `pulumi` is not on PATH
  */
@@ -52,8 +52,10 @@ export async function installPlugins(options: { env: NodeJS.ProcessEnv }): Promi
     const folder = join(home, "plugins", `resource-${name}-v${version}`);
     const mark = await readMark(folder);
     const isPresent = existsSync(join(folder, `pulumi-resource-${name}`));
+    // The engine takes a plugin on PATH before any that is installed.
+    const isOnPath = findFolderOnPath(`pulumi-resource-${name}`, options.env["PATH"]) !== undefined;
     const isOfficial =
-      (isPresent && mark === undefined) || (await installOfficial(name, version, isPresent, options.env));
+      isOnPath || (isPresent && mark === undefined) || (await installOfficial(name, version, isPresent, options.env));
     if (!isOfficial && mark !== hash) await installStandIn(name, version, code, options.env);
     installed.push({ name, version, source: isOfficial ? "official" : "stand-in" });
   }

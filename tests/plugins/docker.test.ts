@@ -6,6 +6,7 @@ import { DockerEngine } from "../../local/plugins/docker/docker-engine.ts";
 import type { Inspection } from "../../local/plugins/docker/container-state.ts";
 import { startDocker, stopDocker } from "../../local/servers/docker.ts";
 import type { RunningDocker } from "../../local/servers/docker.ts";
+import { faultsOfState } from "./official-sdk.ts";
 import { ProgramStack } from "./program-stack.ts";
 import { makeNodeImage } from "./scratch-image.ts";
 
@@ -82,6 +83,12 @@ describe("stand-in of the docker plugin", function () {
     const refreshed = await stack.refresh();
     assert.deepEqual(refreshed.summary, { same: 3 }, refreshed.text);
     assert.equal((await stack.getResource("image")).id, `${String(imageId)}${image}`);
+  });
+
+  it("returns what the official SDK's types say, no output more, none less, and secret what is secret there", async () => {
+    const resources = await stack.resources();
+    assert.ok(resources.length > 1);
+    assert.deepEqual(resources.flatMap(faultsOfState), []);
   });
 
   it("keeps a secret element of the environment out of the state file, and the others readable", async () => {

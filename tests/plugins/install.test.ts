@@ -53,6 +53,28 @@ describe("installation of the provider plugins", function () {
     assert.equal(again?.source, "official");
   });
 
+  it("makes no stand-in of a plugin on PATH, and the engine runs that one", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "rc-ambient-"));
+    const ambient = await ProgramStack.create();
+    try {
+      const calls = join(folder, "calls");
+      const script = `#!/bin/sh\necho called >> ${calls}\nexit 7\n`;
+      await writeFile(join(folder, "pulumi-resource-random"), script, { mode: 0o755 });
+      ambient.env["PATH"] = `${folder}:${ambient.env["PATH"]}`;
+      const [random] = await installPlugins({ env: ambient.env });
+      assert.deepEqual([random?.name, random?.source], ["random", "official"]);
+      const run = await ambient.up(`
+        import { RandomId } from "@pulumi/random/randomId.js";
+        new RandomId("id", { byteLength: 4 });
+      `);
+      assert.notEqual(run.exitCode, 0, "what is on PATH here is no plugin");
+      assert.match(await readFile(calls, "utf8"), /called/, run.text);
+    } finally {
+      await ambient.remove();
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it("names what is missing and the mend", async () => {
     await assert.rejects(installPlugins({ env: {} }), /PULUMI_HOME is not set; mend: source \.local\/env/);
     const home = await mkdtemp(join(tmpdir(), "rc-plugins-"));

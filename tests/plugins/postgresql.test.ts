@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import pg from "pg";
 import { getPostgresUrl } from "../servers.ts";
+import { faultsOfState } from "./official-sdk.ts";
 import { ProgramStack } from "./program-stack.ts";
 
 const password = "plg one ' two";
@@ -72,6 +73,12 @@ describe("stand-in of the postgresql plugin", function () {
     assert.deepEqual(await stack.outputs(), { ...extension, tablespace: "pg_default" });
     assert.deepEqual((await stack.up(program())).summary, { same: 9 });
     assert.deepEqual((await stack.refresh()).summary, { same: 9 });
+  });
+
+  it("returns what the official SDK's types say, no output more, none less, and secret what is secret there", async () => {
+    const resources = await stack.resources();
+    assert.ok(resources.length > 5);
+    assert.deepEqual(resources.flatMap(faultsOfState), []);
   });
 
   it("writes ids as the official plugin does, and no password in clear", async () => {

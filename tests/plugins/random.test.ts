@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { bcryptHash } from "../../local/plugins/random/bcrypt.ts";
+import { faultsOfState } from "./official-sdk.ts";
 import { ProgramStack } from "./program-stack.ts";
 
 const program = (length: number, prefix = "rc-"): string => `
@@ -58,6 +59,12 @@ describe("stand-in of the random plugin", function () {
     assert.equal(String(renewed["result"]).length, 30);
     assert.match(String(renewed["hex"]), /^other-/);
     assert.equal((await stack.getResource("password")).id, "none");
+  });
+
+  it("returns what the official SDK's types say, no output more, none less, and secret what is secret there", async () => {
+    const resources = await stack.resources();
+    assert.ok(resources.length > 1);
+    assert.deepEqual(resources.flatMap(faultsOfState), []);
   });
 
   it("leaves no password in clear in the state file", async () => {

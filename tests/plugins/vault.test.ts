@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { getVault } from "../servers.ts";
+import { faultsOfState } from "./official-sdk.ts";
 import { ProgramStack } from "./program-stack.ts";
 
 interface Options {
@@ -68,6 +69,12 @@ describe("stand-in of the vault plugin", function () {
     assert.deepEqual((await stack.up(program(auditFile))).summary, { same: 9 });
     assert.deepEqual((await stack.refresh()).summary, { same: 9 });
     assert.equal((await stack.outputs())["secret"], secret);
+  });
+
+  it("returns what the official SDK's types say, no output more, none less, and secret what is secret there", async () => {
+    const resources = await stack.resources();
+    assert.ok(resources.length > 5);
+    assert.deepEqual(resources.flatMap(faultsOfState), []);
   });
 
   it("writes ids as the official plugin does, and neither token nor secret id in clear", async () => {

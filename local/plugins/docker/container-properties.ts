@@ -16,6 +16,12 @@ const duration: Property = {
   isSame: (left, right) => durationNs(text(left)) === durationNs(text(right)),
 };
 
+/**
+ * The engine cannot change these in a container that exists. The official plugin plans an update, does nothing, and plans it again;
+ * the stand-in plans the same and refuses to do nothing: `replaceOnChanges` in the program is the mend with either.
+ */
+export const unchangeable = ["healthcheck", "init", "tmpfs"] as const;
+
 /** Properties of a container: memory in MiB, `waitTimeout`, `stopTimeout` and `destroyGraceSeconds` in seconds. */
 export const containerProperties: Properties = {
   name: { ...replacedText, isAutonamed: true },
@@ -61,12 +67,10 @@ export const containerProperties: Properties = {
       readOnly: { kind: "boolean", default: false },
     },
   },
-  tmpfs: { kind: "map", ...replaced },
+  tmpfs: { kind: "map" },
   healthcheck: {
     kind: "object",
     isComputed: true,
-    // The engine cannot change it in a running container. The official plugin says "update", does nothing, and says so again.
-    ...replaced,
     fields: {
       tests: { kind: "strings", isRequired: true },
       interval: duration,
@@ -76,7 +80,7 @@ export const containerProperties: Properties = {
       retries: { kind: "number", default: 0 },
     },
   },
-  init: { kind: "boolean", isComputed: true, ...replaced },
+  init: { kind: "boolean", isComputed: true },
   privileged: { kind: "boolean", ...replaced },
   readOnly: replacedSwitch,
   securityOpts: { ...replacedList, isComputed: true, isSet: true },
@@ -103,7 +107,7 @@ export const containerProperties: Properties = {
   destroyGraceSeconds: { kind: "number" },
   removeVolumes: { kind: "boolean", default: true },
   // The SDK's switches for containers that end by themselves: served at their defaults only.
-  rm: { ...replacedSwitch, refuse: refuseTrue },
+  rm: { kind: "boolean", default: false, refuse: refuseTrue },
   attach: { kind: "boolean", default: false, refuse: refuseTrue },
   logs: { kind: "boolean", default: false, refuse: refuseTrue },
   containerReadRefreshTimeoutMilliseconds: { kind: "number", default: 15_000 },
@@ -112,6 +116,11 @@ export const containerProperties: Properties = {
   ipcMode: { kind: "string", isOutput: true },
   runtime: { kind: "string", isOutput: true },
   networkDatas: { kind: "objects", isOutput: true },
+  platform: { kind: "string", isOutput: true },
+  storageOpts: { kind: "map", isOutput: true },
+  sysctls: { kind: "map", isOutput: true },
+  // With `logs` only, which the stand-in does not serve.
+  containerLogs: { kind: "string", isOutput: true },
 };
 
 function refuseRestart(value: Value): string | undefined {

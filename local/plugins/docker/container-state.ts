@@ -18,6 +18,7 @@ export interface Inspection {
     readonly Healthcheck?: Record<string, number> & { readonly Test?: string[] };
   };
   readonly Image: string;
+  readonly Platform: string;
   readonly HostConfig: Record<string, Value> & {
     readonly RestartPolicy: { Name: string; MaximumRetryCount: number };
     readonly LogConfig: { Type: string; Config: Values | null };
@@ -50,8 +51,8 @@ export function containerState(found: Inspection, state: Values): Values {
     user: config["User"],
     workingDir: config["WorkingDir"],
     hostname: config["Hostname"],
-    stopSignal: config["StopSignal"],
-    stopTimeout: config["StopTimeout"],
+    stopSignal: config["StopSignal"] ?? "",
+    stopTimeout: config["StopTimeout"] ?? 0,
     healthcheck: healthcheck(config.Healthcheck),
     networkMode: host["NetworkMode"],
     init: host["Init"] ?? false,
@@ -68,6 +69,9 @@ export function containerState(found: Inspection, state: Values): Values {
     cpuShares: host["CpuShares"],
     ipcMode: host["IpcMode"],
     runtime: host["Runtime"],
+    platform: found.Platform,
+    storageOpts: host["StorageOpt"] ?? {},
+    sysctls: host["Sysctls"] ?? {},
     bridge: network.Bridge,
     networkDatas: Object.entries(network.Networks ?? {}).map(([name, data]) => ({
       networkName: name,

@@ -1,8 +1,9 @@
 import { isValues, text } from "../property.ts";
-import type { Value, Values } from "../property.ts";
+import type { Property, Value, Values } from "../property.ts";
+import { changes } from "../diff.ts";
 import type { ResourceType } from "../resource-type.ts";
 import { awaitHealthy } from "./container-health.ts";
-import { containerProperties } from "./container-properties.ts";
+import { containerProperties, unchangeable } from "./container-properties.ts";
 import { containerResources, containerSpec, urnLabel } from "./container-spec.ts";
 import { containerState } from "./container-state.ts";
 import type { Inspection } from "./container-state.ts";
@@ -51,6 +52,14 @@ export const container: ResourceType<DockerEngine> = {
   },
 
   async update(docker, id, olds, news, call) {
+    const stuck = unchangeable.filter(
+      (property) => changes({ [property]: containerProperties[property] as Property }, olds, news).length > 0,
+    );
+    if (stuck.length > 0) {
+      throw new Error(
+        `container "${text(news["name"])}": ${stuck.join(", ")} cannot change while it exists; mend: replaceOnChanges: ${JSON.stringify(stuck)} in the program`,
+      );
+    }
     await docker.post(`/containers/${id}/update`, containerResources(news));
     const isDown = olds["mustRun"] === false && news["mustRun"] === true && news["start"] !== false;
     if (!isDown) return;

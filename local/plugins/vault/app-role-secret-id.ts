@@ -18,6 +18,9 @@ export const appRoleSecretId: ResourceType<VaultServer> = {
     ttl: { kind: "number", isComputed: true, isReplacing: true },
     numUses: { kind: "number", isComputed: true, isReplacing: true },
     accessor: { kind: "string", isOutput: true },
+    // Set with `wrappingTtl` only, which the stand-in does not serve.
+    wrappingAccessor: { kind: "string", isOutput: true },
+    wrappingToken: { kind: "string", isOutput: true, isSecret: true },
   },
   async create(vault, inputs) {
     const path = rolePath(inputs);

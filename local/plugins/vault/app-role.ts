@@ -30,7 +30,8 @@ export const appRole: ResourceType<VaultServer> = {
     backend: { kind: "string", default: "approle", isReplacing: true },
     roleName: { kind: "string", isRequired: true, isReplacing: true },
     roleId: { kind: "string", isComputed: true },
-    localSecretIds: { kind: "boolean", default: false, isReplacing: true },
+    // Vault takes it when the role is made, and says so to a change.
+    localSecretIds: { kind: "boolean", default: false },
     ...settings,
   },
   async create(vault, inputs) {
@@ -55,7 +56,8 @@ export const appRole: ResourceType<VaultServer> = {
     };
   },
   async update(vault, id, olds, news) {
-    await vault.write(id, body(news));
+    const changesKind = olds["localSecretIds"] !== news["localSecretIds"];
+    await vault.write(id, { ...body(news), ...(changesKind ? { local_secret_ids: news["localSecretIds"] } : {}) });
     if (news["roleId"] !== olds["roleId"]) await vault.write(`${id}/role-id`, { role_id: news["roleId"] });
   },
   delete: async (vault, id) => vault.remove(id),

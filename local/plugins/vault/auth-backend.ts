@@ -20,6 +20,8 @@ export const authBackend: ResourceType<VaultServer> = {
     description: { kind: "string" },
     local: { kind: "boolean", isReplacing: true },
     accessor: { kind: "string", isOutput: true },
+    // What the server has; the stand-in changes none of it.
+    tune: { kind: "object", isOutput: true },
   },
   async create(vault, inputs) {
     const path = text(inputs["path"] ?? inputs["type"]);
@@ -42,7 +44,13 @@ export const authBackend: ResourceType<VaultServer> = {
     const found = ((await vault.read("sys/auth")) ?? {})[`${id}/`] as Values | undefined;
     if (found === undefined) return undefined;
     const { type, description, local, accessor } = found;
-    return { path: id, type, description, local, accessor };
+    const config = (found["config"] ?? {}) as Values;
+    const tune = {
+      defaultLeaseTtl: `${Number(config["default_lease_ttl"] ?? 0)}s`,
+      maxLeaseTtl: `${Number(config["max_lease_ttl"] ?? 0)}s`,
+      tokenType: text(config["token_type"]),
+    };
+    return { path: id, type, description, local, accessor, tune };
   },
   async update(vault, id, _, news) {
     await vault.write(`sys/auth/${id}/tune`, { description: text(news["description"]) });
