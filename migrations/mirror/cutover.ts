@@ -9,6 +9,7 @@ import { setWhereabouts } from "../ledger/whereabouts.ts";
 import { OpenError } from "../tink/aead.ts";
 import { connect } from "../postgres/connect.ts";
 import { sqlState, stateOf, withoutRows } from "../postgres/errors.ts";
+import { isBrokenConnection } from "../postgres/server-fault.ts";
 import { startCaptureSql, stopCaptureSql } from "./capture.ts";
 import { compareKeys } from "./compare.ts";
 import { drainOnce } from "./drain.ts";
@@ -80,8 +81,9 @@ export async function cutover(
     // The server may end it between two statements: the next one then only says that the client cannot be used.
     let ended: unknown;
     client.on("error", (error) => (ended ??= error));
+    const progress = { isCommitting: false };
     try {
-      return await attempt(run, client, moving, codecs, grants, tables);
+      return await attempt(run, client, moving, codecs, grants, tables, progress);
     } catch (error) {
       await client.query("ROLLBACK").catch(() => {});
       if (error instanceof TakenOverError || error instanceof CancelledError || error instanceof CutoverError)
@@ -93,7 +95,9 @@ export async function cutover(
       }
       needsKeys ||= error instanceof KeysNeededError;
       const state = stateOf(error) ?? stateOf(ended);
-      if (!(error instanceof TooManyKeysError) && (state === undefined || !passing.has(state)))
+      // A session that the server has ended may break before it can say why. Before COMMIT that has moved nothing.
+      const isUndone = !progress.isCommitting && isBrokenConnection(error);
+      if (!(error instanceof TooManyKeysError) && !isUndone && (state === undefined || !passing.has(state)))
         throw withoutRows(error);
       if (state === sqlState.lockNotAvailable) holders.add(await describeHolders(run.sessions.operator, tables));
     } finally {
@@ -123,6 +127,7 @@ async function attempt(
   codecs: ReadonlyMap<Sealing, readonly PayloadCodec[]> | undefined,
   grants: string,
   tables: readonly string[],
+  progress: { isCommitting: boolean },
 ): Promise<number> {
   await reached("cutover.lock.before");
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${cutoverLockTimeoutMs}`);
@@ -151,6 +156,7 @@ async function attempt(
       },
     });
     await reached("cutover.unlock.before");
+    progress.isCommitting = true;
     await client.query("COMMIT");
     const lockMs = Math.round((performance.now() - lockedAt) * 10) / 10;
     for (const { goal } of moving) run.advanceEpoch(goal.definition.name);

@@ -19,7 +19,8 @@ export const engineApplicationPrefix = "rc-mirror";
 
 /**
  * A direct session (never through a pooler: the engine keeps advisory locks in it). Names resolve in pg_catalog only,
- * texts are UTC, ISO and UTF-8, so that key texts read the same in every session.
+ * texts are UTC, ISO and UTF-8, so that key texts read the same in every session. Timeouts that a database sets for its
+ * users do not hold for it: a copy waits for itself and takes its time.
  *
  * @throws {PostgresError} the server refuses; without rows, see `withoutRows`
  */
@@ -52,7 +53,12 @@ export async function connect(options: ConnectOptions): Promise<pg.Client> {
   client.on("error", () => {});
   try {
     await client.connect();
+    // Not among the options above: servers before 17 do not know one of them and would refuse the session.
+    await client.query(
+      `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')`,
+    );
   } catch (error) {
+    await client.end().catch(() => {});
     throw withoutRows(error);
   }
   return client;

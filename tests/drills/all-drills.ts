@@ -10,6 +10,7 @@ import { lostAck } from "./lost-ack.ts";
 import { paused } from "./paused.ts";
 import { restore } from "./restore.ts";
 import { roundTrip } from "./round-trip.ts";
+import { servers } from "./servers.ts";
 import { selfTest } from "./self-test.ts";
 import { tamper } from "./tamper.ts";
 
@@ -17,6 +18,7 @@ import { tamper } from "./tamper.ts";
 export const allDrills: readonly Drill[] = [
   killPoints,
   lostAck,
+  servers,
   killRandom,
   concurrent,
   leak,

@@ -16,6 +16,8 @@ export interface Drill {
   readonly name: string;
   /** One line for a person who chooses. */
   readonly about: string;
+  /** Whether its cases stop, seal or fill servers, which therefore have to be its own. @default false */
+  readonly hasOwnServers?: true;
   /** All cases, the most different ones first, so that a part of them says most. */
   cases(random: SeededRandom): readonly DrillCase[];
 }

@@ -3,42 +3,48 @@ import { repositoryFolder } from "../../local/folders.ts";
 import { SeededRandom } from "../workload/seeded-random.ts";
 import { allDrills } from "./all-drills.ts";
 import { BaseTenants } from "./base-tenants.ts";
+import type { Drill } from "./drill.ts";
+import { OwnServers } from "./own-servers.ts";
 import { Stage } from "./stage.ts";
-
-/** A fixed part of each drill: `npm run drill -- NAME --seed 1` runs all of it. */
-const seed = 1;
-const casesOf: Readonly<Record<string, number>> = {
-  "kill-points": 8,
-  "lost-ack": 8,
-  "kill-random": 6,
-  concurrent: 6,
-  leak: 5,
-  paused: 2,
-  traffic: 3,
-  fence: 2,
-  tamper: 5,
-  "bad-input": 4,
-  "round-trip": 1,
-  restore: 5,
-  "self-test": 3,
-};
+import { testedCases, testedSeed } from "./tested-cases.ts";
 
 describe("drills", function () {
   this.timeout(120_000);
-  let base: BaseTenants;
+  runAll(
+    allDrills.filter((drill) => !drill.hasOwnServers),
+    () => Promise.resolve(undefined),
+  );
+});
+
+describe("drills that stop their servers", function () {
+  this.timeout(120_000);
+  runAll(
+    allDrills.filter((drill) => drill.hasOwnServers),
+    () => OwnServers.start(),
+  );
+});
+
+function runAll(drills: readonly Drill[], start: () => Promise<OwnServers | undefined>): void {
+  let servers: OwnServers | undefined;
+  let base: BaseTenants | undefined;
   let stage: Stage;
   before(async () => {
+    servers = await start();
     base = await BaseTenants.make();
-    stage = new Stage(base, join(repositoryFolder, "migrations"));
+    stage = new Stage(base, join(repositoryFolder, "migrations"), servers);
   });
   afterEach(() => stage.clear());
-  after(() => base?.drop());
+  after(async () => {
+    await base?.drop();
+    await servers?.end();
+  });
 
-  for (const drill of allDrills) {
-    for (const [nth, one] of drill.cases(new SeededRandom(seed)).slice(0, casesOf[drill.name]).entries()) {
+  for (const drill of drills) {
+    const cases = drill.cases(new SeededRandom(testedSeed)).slice(0, testedCases[drill.name]);
+    for (const [nth, one] of cases.entries()) {
       it(`${drill.name}: ${one.title}`, async () => {
-        await one.run(stage, new SeededRandom(seed + nth));
+        await one.run(stage, new SeededRandom(testedSeed + nth));
       });
     }
   }
-});
+}

@@ -69,8 +69,14 @@ const postgresLosses: readonly PostgresLoss[] = [
     what: "a ledger of an older program, brought up to date",
     at: "ledger",
     way: ways.prepare,
-    // Without its mark the ledger counts as one of an older program.
-    before: async ({ admin }) => void (await admin.query("DROP TABLE rc.ledger_1")),
+    // Without its newest mark the ledger counts as one of an older program.
+    before: async ({ admin }) => {
+      const marks = await admin.query<{ mark: string }>(
+        String.raw`SELECT oid::regclass::text AS mark FROM pg_class WHERE relnamespace = 'rc'::regnamespace
+         AND relname ~ '^ledger_\d+$' ORDER BY length(relname) DESC, relname DESC LIMIT 1`,
+      );
+      await admin.query(`DROP TABLE ${marks.rows[0]?.mark}`);
+    },
   },
   { what: "the tenant's lock", at: "lock", way: ways.rollback },
   { what: "the takeover of the epoch", at: "takeover", way: ways.prepare },

@@ -4,10 +4,12 @@ import { repositoryFolder } from "../../local/folders.ts";
 import { mochaGlobalSetup, mochaGlobalTeardown } from "../servers.ts";
 import { BaseTenants } from "./base-tenants.ts";
 import { allDrills } from "./all-drills.ts";
+import { OwnServers } from "./own-servers.ts";
 import { runDrill } from "./run-drill.ts";
 import { Stage } from "./stage.ts";
 
-// npm run drill -- NAME --seed S [--cases N | --only K]. Starts its own PostgreSQL and Vault unless RC_TEST_* name some.
+// npm run drill -- NAME --seed S [--cases N | --only K]. Starts its own PostgreSQL and Vault unless RC_TEST_* name some;
+// a drill that stops servers always starts its own.
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: { seed: { type: "string" }, cases: { type: "string" }, only: { type: "string" } },
@@ -22,14 +24,16 @@ if (drill === undefined || positionals.length !== 1) {
 const seed = wholeNumber("seed", 0) ?? Math.floor(Math.random() * 1_000_000);
 const [cases, only] = [wholeNumber("cases", 1), wholeNumber("only", 1)];
 
+let servers: OwnServers | undefined;
 let base: BaseTenants | undefined;
 let exitCode = 1;
 let lastLine = "0 passed, 1 failed";
 try {
+  if (drill.hasOwnServers) servers = await OwnServers.start();
   await mochaGlobalSetup();
   console.log(`drill ${drill.name}, seed ${seed}`);
   base = await BaseTenants.make();
-  const stage = new Stage(base, join(repositoryFolder, "migrations"));
+  const stage = new Stage(base, join(repositoryFolder, "migrations"), servers);
   const outcome = await runDrill(drill, stage, {
     seed,
     ...(cases === undefined ? {} : { cases }),
@@ -44,6 +48,7 @@ try {
 } finally {
   await base?.drop().catch((error: unknown) => console.error(error));
   await mochaGlobalTeardown();
+  await servers?.end();
 }
 console.log(lastLine);
 process.exit(exitCode);

@@ -66,6 +66,11 @@ export class PostgresProxy implements AsyncDisposable {
     return this.#set(boundary, work);
   }
 
+  /** Whether a boundary that was asked for has not been met yet. */
+  get isWaiting(): boolean {
+    return this.#traps.length > 0;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();

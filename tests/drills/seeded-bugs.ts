@@ -79,4 +79,25 @@ export const seededBugs: readonly SeededBug[] = [
     to: "{ lower: null, upper: null }",
     aims: [{ drill: "traffic", titles: /not copied yet/ }],
   },
+  {
+    title: "a connection to Vault that breaks is not tried again",
+    file: "vault/session.ts",
+    from: "error instanceof VaultError && error.isTransient;",
+    to: 'error instanceof VaultError && error.reason === "sealed";',
+    aims: [{ drill: "lost-ack", titles: /^Vault's answer to the making of the KEK/ }],
+  },
+  {
+    title: "a broken connection to PostgreSQL is told as the driver tells it",
+    file: "mirror/engine.ts",
+    from: ": tellServerFault(clean, job.tenant, resolveReference(job.region.postgresUrl));",
+    to: ": clean.message;",
+    aims: [{ drill: "lost-ack", titles: /^PostgreSQL's answer to the cutover is lost in cutover to r2/ }],
+  },
+  {
+    title: "the registry gives up when the answer to a route is lost",
+    file: "registry/registry-session.ts",
+    from: "shouldRetry: ({ error }) => isBrokenConnection(error.cause),",
+    to: "shouldRetry: () => false,",
+    aims: [{ drill: "lost-ack", titles: /^the registry's answer to the route/ }],
+  },
 ];

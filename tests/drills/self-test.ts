@@ -8,18 +8,19 @@ import type { Drill, DrillCase } from "./drill.ts";
 import { fence } from "./fence.ts";
 import { killPoints } from "./kill-points.ts";
 import { live } from "./live.ts";
+import { lostAck } from "./lost-ack.ts";
 import { paused } from "./paused.ts";
 import { roundTrip } from "./round-trip.ts";
 import { type SeededBug, seededBugs } from "./seeded-bugs.ts";
 import { Stage } from "./stage.ts";
 import { tamper } from "./tamper.ts";
 
-const drills: readonly Drill[] = [killPoints, paused, live, fence, tamper, badInput, roundTrip];
+const drills: readonly Drill[] = [killPoints, lostAck, paused, live, fence, tamper, badInput, roundTrip];
 
 /** Switches one bug on in a copy of the engine and expects the drills to see it; and nothing in a copy without one. */
 export const selfTest: Drill = {
   name: "self-test",
-  about: "ten bugs switched on one by one in a copy of the engine: the drills have to catch each of them",
+  about: "bugs switched on one by one in a copy of the engine: the drills have to catch each of them",
   cases: () => [...seededBugs.map((bug) => bugCase(bug)), control],
 };
 

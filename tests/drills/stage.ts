@@ -1,6 +1,7 @@
 import type { Position } from "../../migrations/ledger/position.ts";
 import { type BaseTenants, cloneDatabase } from "./base-tenants.ts";
 import { DrillTenant } from "./drill-tenant.ts";
+import type { OwnServers } from "./own-servers.ts";
 
 /** What a case works on: fresh tenants in any position, and the engine under test. */
 export class Stage {
@@ -8,11 +9,20 @@ export class Stage {
   /** Folder of the engine under test. */
   readonly migrationsFolder: string;
   readonly #tenants: DrillTenant[] = [];
+  readonly #servers: OwnServers | undefined;
   static #copies = 0;
 
-  constructor(base: BaseTenants, migrationsFolder: string) {
+  /** @param servers those of `base`, if they are this stage's own */
+  constructor(base: BaseTenants, migrationsFolder: string, servers?: OwnServers) {
     this.base = base;
+    this.#servers = servers;
     this.migrationsFolder = migrationsFolder;
+  }
+
+  /** Servers that a case may stop. @throws {Error} they belong to somebody else */
+  get servers(): OwnServers {
+    if (this.#servers === undefined) throw new Error("this stage has no servers of its own: nobody may stop them");
+    return this.#servers;
   }
 
   /**

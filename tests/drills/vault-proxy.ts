@@ -22,6 +22,7 @@ interface Trap {
   readonly request: VaultRequest;
   readonly fault: VaultFault;
   left: number;
+  isMet: boolean;
   readonly spring: (error?: Error) => void;
 }
 
@@ -61,15 +62,15 @@ export class VaultProxy implements AsyncDisposable {
   set(request: VaultRequest, fault: VaultFault, times = 1): Promise<void> {
     const sprung = new Promise<void>((resolve, reject) => {
       const spring = (error?: Error) => (error === undefined ? resolve() : reject(error));
-      this.#traps.push({ request, fault, left: times, spring });
+      this.#traps.push({ request, fault, left: times, isMet: false, spring });
     });
     sprung.catch(() => {}); // awaited later; until then a failure must not end the process
     return sprung;
   }
 
-  /** Passes everything on again. */
-  clear(): void {
-    this.#traps.length = 0;
+  /** Whether a request that was asked for has not come yet. */
+  get isWaiting(): boolean {
+    return this.#traps.some((trap) => !trap.isMet);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,7 +86,11 @@ export class VaultProxy implements AsyncDisposable {
     const name = `${request.method} ${(request.url ?? "").replace(/^\/v1\//, "")}`;
     this.requests.push(name);
     const trap = this.#traps.find((one) => one.request.test(name));
-    if (trap !== undefined && (trap.left -= 1) <= 0) this.#traps.splice(this.#traps.indexOf(trap), 1);
+    if (trap !== undefined) {
+      trap.isMet = true;
+      trap.left -= 1;
+      if (trap.left <= 0) this.#traps.splice(this.#traps.indexOf(trap), 1);
+    }
     const fault = trap?.fault;
     const pass = () => this.#pass(request, Buffer.concat(parts));
     const send = ({ status, text }: { status: number; text: string }) => {
