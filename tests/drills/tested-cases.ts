@@ -15,5 +15,6 @@ export const testedCases: Readonly<Record<string, number>> = {
   tamper: 5,
   "bad-input": 4,
   "round-trip": 1,
+  restore: 5,
   "self-test": 3,
 };
