@@ -4,6 +4,7 @@ import type { Fault } from "./fault.ts";
 import { at, listOf, pieceOf } from "./piece.ts";
 import type { Piece } from "./piece.ts";
 import { findPinIn, pinOf } from "./pin.ts";
+import { allPublished, publishedFaults } from "./published.ts";
 import { areNeighbours } from "./release-path.ts";
 import type { Release } from "./release.ts";
 
@@ -59,6 +60,8 @@ function pinFaultsAt(path: readonly PropertyKey[], text: unknown, environment: P
       at(path, text, `${pinOf(release)}: ${fileOf(pin.id)} has the content hash ${hash}, not ${pin.hash}`, file, mend),
     );
   }
+  for (const { allowed, mend } of publishedFaults(allPublished().filter(({ id }) => id === pin.id)))
+    faults.push(at(path, text, allowed, file, mend));
   const open = release.requires.blockers.filter((blocker) => blocker.state === "open");
   if (open.length > 0) {
     const reasons = open.map((blocker) => blocker.title).join("; ");

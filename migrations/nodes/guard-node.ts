@@ -3,7 +3,7 @@ import { findAgeFault, programHere } from "../program-age.ts";
 import type { RecordedProgram } from "../registry/programs.ts";
 import type { WaveInputs } from "../wave-inputs.ts";
 import type { MigrationNode, Refusal } from "./node.ts";
-import { isPlatformAbsent, withRegistries } from "./wave-members.ts";
+import { withRegistries } from "./wave-members.ts";
 import { waveRefusals } from "./wave-refusals.ts";
 
 /** Refuses for the whole environment what any of its waves must not do; runs nothing. */
@@ -11,12 +11,13 @@ export const guardNode: MigrationNode<GuardInputs> = {
   id: (inputs) => `guard:${inputs.environment}`,
 
   async refusals(inputs) {
-    const old = await ageRefusals(inputs);
+    const old = await ageFault(inputs);
     // An older program misreads what a newer one has left: its other reasons would be guesses.
-    if (old.length > 0) return old;
+    if (old !== undefined) return [{ property: wholeResource, reason: old }];
     const found = await Promise.all(inputs.waves.map((wave) => waveRefusals(waveInputs(inputs, wave))));
     // What concerns the environment is said once, not once a wave.
-    return [...new Map(found.flat().map((refusal) => [refusal.reason, refusal])).values()];
+    const reasons = new Set(found.flat().map(({ reason }) => reason));
+    return [...reasons].map((reason) => ({ property: wholeResource, reason }));
   },
 
   async run(inputs) {
@@ -40,18 +41,19 @@ function waveInputs(inputs: GuardInputs, wave: GuardInputs["waves"][number]): Wa
   };
 }
 
-async function ageRefusals(inputs: GuardInputs): Promise<Refusal[]> {
+/** Beside the name of an input Pulumi would print all of its value, and hide the reason behind it. */
+const wholeResource = "";
+
+async function ageFault(inputs: GuardInputs): Promise<string | undefined> {
   let last: RecordedProgram | undefined;
   try {
     last = await withRegistries(inputs, { isReadOnly: true }, async (registries) => {
       const [home] = registries.values();
       return home?.programs.find(inputs.environment);
     });
-  } catch (error) {
-    // A registry that no program has been recorded in; one that does not answer is refused by the waves.
-    if (isPlatformAbsent(error)) return [];
-    return [{ property: "regions", reason: (error as Error).message }];
+  } catch {
+    // No program was recorded in this registry yet; one that cannot be read is refused by the waves, with the reason.
+    return undefined;
   }
-  const fault = await findAgeFault(inputs.environment, await programHere(inputs.releases), last);
-  return fault === undefined ? [] : [{ property: "releases", reason: fault }];
+  return findAgeFault(inputs.environment, await programHere(inputs.releases), last);
 }

@@ -187,12 +187,14 @@ export class VaultSession {
   }
 
   #denied(method: Method, path: string): VaultError {
-    const capability = method === "GET" ? "read" : "update";
+    const isList = path.endsWith("?list=true");
+    const capability = isList ? "list" : method === "GET" ? "read" : "update";
+    const [at] = path.split("?");
     const credential = this.#appRole ? "the AppRole" : "the token";
     return new VaultError(
       "denied",
-      `Vault at ${this.address} does not let ${credential} ${capability} ${path}, or it is no longer valid; ` +
-        `grant it: path "${path}" { capabilities = ["${capability}"] }, or set a valid one`,
+      `Vault at ${this.address} does not let ${credential} ${capability} ${at}, or it is no longer valid; ` +
+        `grant it: path "${at}" { capabilities = ["${capability}"] }, or set a valid one`,
     );
   }
 }

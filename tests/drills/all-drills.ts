@@ -9,6 +9,7 @@ import { live } from "./live.ts";
 import { lostAck } from "./lost-ack.ts";
 import { paused } from "./paused.ts";
 import { restore } from "./restore.ts";
+import { refusals } from "./refusals.ts";
 import { roundTrip } from "./round-trip.ts";
 import { servers } from "./servers.ts";
 import { selfTest } from "./self-test.ts";
@@ -30,4 +31,5 @@ export const allDrills: readonly Drill[] = [
   roundTrip,
   restore,
   selfTest,
+  refusals,
 ];

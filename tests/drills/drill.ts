@@ -20,6 +20,8 @@ export interface Drill {
   readonly hasOwnServers?: true;
   /** All cases, the most different ones first, so that a part of them says most. */
   cases(random: SeededRandom): readonly DrillCase[];
+  /** Ends what its cases share. */
+  close?(): Promise<void>;
 }
 
 /** The items in an order that depends on the random numbers alone. */

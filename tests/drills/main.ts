@@ -46,6 +46,7 @@ try {
 } catch (error) {
   console.error(error instanceof RangeError ? error.message : (error as Error).stack);
 } finally {
+  await drill.close?.().catch((error: unknown) => console.error(error));
   await base?.drop().catch((error: unknown) => console.error(error));
   await mochaGlobalTeardown();
   await servers?.end();
