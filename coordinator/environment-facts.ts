@@ -1,8 +1,9 @@
 import { resolveReference } from "../migrations/reference.ts";
 import { stateOf } from "../migrations/postgres/errors.ts";
+import { explainUnavailable } from "../migrations/postgres/unavailable.ts";
 import type { Hold } from "../migrations/registry/holds.ts";
 import type { TenantOverview } from "../migrations/registry/projection.ts";
-import { registryUrl } from "../migrations/registry/registry-session.ts";
+import { registryDatabase, registryUrl } from "../migrations/registry/registry-session.ts";
 import { Registry } from "../migrations/registry/registry.ts";
 import { membersOf } from "../migrations/registry/selector.ts";
 import type { WaveStep } from "../migrations/registry/wave-steps.ts";
@@ -60,7 +61,7 @@ export async function readFacts(environment: Environment, registry: Registry): P
     };
   } catch (error) {
     if (isAbsent(error)) return emptyFacts(environment);
-    throw error;
+    throw unreadable(environment, error);
   }
 }
 
@@ -96,6 +97,14 @@ const absentStates = new Set(["3D000", "3F000", "42P01", "22023", "42704", "2800
 function isAbsent(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return absentStates.has(stateOf(error) ?? stateOf(cause) ?? "");
+}
+
+/** The error as a person can act on it. */
+function unreadable({ regions: [region] }: Environment, error: unknown): Error {
+  if (region === undefined) return error as Error;
+  const { url: reference } = region.postgres;
+  const place = { url: resolveReference(reference), reference, database: registryDatabase };
+  return new Error(explainUnavailable(error, { about: `region ${region.name}`, ...place }), { cause: error });
 }
 
 /** What is known of an environment whose registry is not there or cannot be read. */

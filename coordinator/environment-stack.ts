@@ -39,8 +39,14 @@ export class EnvironmentStack {
   ): Promise<EnvironmentStack> {
     const settings = parse(await readFile(join(workDir, "Pulumi.yaml"), "utf8")) as { name: string };
     const stack = await LocalWorkspace.selectStack({ stackName: environment, workDir }).catch((error: Error) => {
-      if (!/no stack named/.test(error.message)) throw error;
-      throw new Error(`stack ${environment} does not exist in this backend; make it: pulumi stack init ${environment}`);
+      if (/no stack named/.test(error.message))
+        throw new Error(
+          `stack ${environment} does not exist in this backend; make it: pulumi stack init ${environment}`,
+        );
+      throw new Error(
+        `stack ${environment} cannot be opened in ${backendName()}: ${reasonIn(error)}; ` +
+          "correct PULUMI_BACKEND_URL, or bring that backend back",
+      );
     });
     return new EnvironmentStack(settings.name, stack, progress);
   }
@@ -76,6 +82,13 @@ export class EnvironmentStack {
   async cancel(): Promise<void> {
     await this.#stack.cancel();
   }
+}
+
+/** The backend without what could be a credential in its URL. */
+function backendName(): string {
+  const url = process.env["PULUMI_BACKEND_URL"];
+  if (url === undefined) return "the backend that pulumi login chose";
+  return `the backend ${(url.split("?")[0] ?? "").replace(/\/\/[^/@]+@/, "//")}`;
 }
 
 async function timed(events: StackEvents, run: () => Promise<unknown>): Promise<StackRun> {

@@ -7,6 +7,7 @@ import { rollbackBudgetMinutes } from "../releases/rules.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
 import { explainPins } from "./history/pinned-state.ts";
+import { takeBackIfLocked } from "./locked-update.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
@@ -71,6 +72,7 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
     for (const line of warning) surroundings.terminal.stderr(`${line}\n`);
     await file.write();
     const run = await log.run("update", () => stack.up(file.path, `finalize ${mirror} of ${waves.join(", ")}`));
+    await takeBackIfLocked(run, file);
     const after = await readFacts(environment, registry);
     const end = explainEnd(run, file, after, `coordinator finalize ${mirror} --env ${options.env}`);
     await registry.records.addPromotion({

@@ -15,6 +15,7 @@ import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentStack } from "./environment-stack.ts";
 import { findProgramCommit } from "./git.ts";
 import { explainPins } from "./history/pinned-state.ts";
+import { takeBackIfLocked } from "./locked-update.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal, worst } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
@@ -100,7 +101,7 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
       if (options.dryRun) return dryReport(verdict.reasons, plan.run.events.changes.length, digest, holds);
       approvals = await requireApproval(plan.environment, to, digest, options.approved, surroundings);
     } catch (error) {
-      for (const hold of lifted) await registry.holds.place(hold);
+      await registry.holds.restore(lifted.map(({ id }) => id));
       throw error;
     }
     await file.write();
@@ -142,6 +143,7 @@ async function apply(application: Application): Promise<Report> {
   const { to, file, stack, registry, log, before, digest, approvals, lifted, reasons, options } = application;
   const pin = pinOf(to);
   const run = await log.run("update", () => stack.up(file.path, `promote ${pin}`));
+  await takeBackIfLocked(run, file, () => registry.holds.restore(lifted.map(({ id }) => id)));
   const environment = parseEnvironment(file.environment(), file.path);
   const facts = await readFacts(environment, registry);
   const goOn = `coordinator promote ${to.id} --env ${options.env}; to go back: coordinator rollback ${options.env}`;

@@ -131,10 +131,18 @@ export class StackFile {
 
   /** Replaces the file in one step, so that a crash leaves the old or the new text, never half of one. */
   async write(): Promise<void> {
-    if (!this.isChanged) return;
+    if (this.isChanged) await this.#replace(this.#text);
+  }
+
+  /** Takes `write` back: for an update that did not begin. */
+  async restore(): Promise<void> {
+    if (this.isChanged) await this.#replace(this.original);
+  }
+
+  async #replace(text: string): Promise<void> {
     const temporary = join(dirname(this.path), `.${basename(this.path)}.${process.pid}`);
     const { mode } = await stat(this.path);
-    await writeFile(temporary, this.#text, { mode });
+    await writeFile(temporary, text, { mode });
     await rename(temporary, this.path);
   }
 

@@ -84,7 +84,8 @@ export async function runDespiteLock(update: () => Promise<StackRun>, breaker: L
   }
 }
 
-function nameOf({ user, host, pid }: LockOwner): string {
+/** `ana@laptop (pid 4711)` */
+export function nameOf({ user, host, pid }: LockOwner): string {
   return `${user}@${host} (pid ${pid})`;
 }
 

@@ -25,7 +25,10 @@ export async function planMove(stack: EnvironmentStack, file: StackFile): Promis
   if (run.failure === undefined) return { environment, run };
   const refusals = refusalsIn(run.failure);
   if (refusals.length > 0) throw new Refusal("no-go", [...refusals, `nothing was changed; ${file.path} is as it was`]);
-  throw new Error(`the preview failed, nothing was changed: ${run.failure}`);
+  const mend = /passphrase/.test(run.failure)
+    ? "; set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the passphrase of this stack"
+    : "";
+  throw new Error(`the preview failed, nothing was changed: ${run.failure}${mend}`);
 }
 
 /** The reasons of provider checks: Pulumi prints them as `... has a problem: <reason>`. */

@@ -66,6 +66,16 @@ export class Holds {
     );
     return rows.map(parse).sort((a, b) => a.id - b.id);
   }
+
+  /** Puts ended holds in force again as they were, for who ended them too early; one that was placed anew meanwhile stays. */
+  async restore(ids: readonly number[]): Promise<void> {
+    await this.#session.query(
+      `UPDATE registry.hold AS old SET released_at = NULL WHERE id = ANY ($1) AND NOT EXISTS
+         (SELECT FROM registry.hold AS new WHERE new.released_at IS NULL AND new.environment = old.environment
+            AND coalesce(new.wave, '') = coalesce(old.wave, '') AND new.hashes = old.hashes)`,
+      [ids],
+    );
+  }
 }
 
 function parse({ wave, releasedAt, ...row }: HoldRow): Hold {

@@ -39,7 +39,7 @@ export async function postgresFingerprint(servers: WorldServers): Promise<Finger
   const clusterQueries = {
     roles: "SELECT a.* FROM pg_authid AS a ORDER BY oid",
     memberships: "SELECT * FROM pg_auth_members ORDER BY roleid, member, grantor",
-    databases: "SELECT datname, datdba, datacl::text, datallowconn FROM pg_database ORDER BY datname",
+    databases: `SELECT datname, datdba, ${sorted("datacl")}, datallowconn FROM pg_database ORDER BY datname`,
     settings: "SELECT * FROM pg_db_role_setting ORDER BY setdatabase, setrole",
   };
   for (const [name, query] of Object.entries(clusterQueries)) await note(`PostgreSQL ${name}`, "postgres", query);
@@ -61,22 +61,27 @@ export async function postgresFingerprint(servers: WorldServers): Promise<Finger
   return found;
 }
 
+/** A list of privileges; taking one and giving it again changes its place and nothing else. */
+function sorted(privileges: string): string {
+  return `(SELECT array_agg(entry::text ORDER BY entry::text) FROM unnest(${privileges}) AS entry)`;
+}
+
 const ownSchemas = "nspname IN ('public', 'rc', 'registry')";
 const ownTables = `SELECT format('%I.%I', nspname, relname) AS name FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = relnamespace WHERE ${ownSchemas} AND relkind IN ('r', 'p') ORDER BY 1`;
 const catalogQueries = {
-  relations: `SELECT nspname, relname, relkind, relowner, relacl::text, relrowsecurity, reloptions FROM pg_class AS c
+  relations: `SELECT nspname, relname, relkind, relowner, ${sorted("relacl")}, relrowsecurity, reloptions FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = relnamespace WHERE ${ownSchemas} ORDER BY 1, 2`,
-  columns: `SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attstorage, attacl::text
+  columns: `SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attstorage, ${sorted("attacl")}
     FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = attrelid JOIN pg_namespace AS n ON n.oid = relnamespace
     WHERE ${ownSchemas} AND attnum > 0 AND NOT attisdropped ORDER BY 1, 2`,
   triggers: `SELECT tgrelid::regclass::text, tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger
     WHERE NOT tgisinternal ORDER BY 1, 2`,
   constraints: `SELECT conrelid::regclass::text, conname, convalidated, pg_get_constraintdef(c.oid) FROM pg_constraint AS c
     JOIN pg_namespace AS n ON n.oid = connamespace WHERE ${ownSchemas} ORDER BY 1, 2`,
-  functions: `SELECT proname, proowner, proacl::text, prosrc FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
+  functions: `SELECT proname, proowner, ${sorted("proacl")}, prosrc FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
     WHERE nspname IN ('rc', 'registry') ORDER BY 1`,
-  schemas: "SELECT nspname, nspowner, nspacl::text FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' ORDER BY 1",
+  schemas: `SELECT nspname, nspowner, ${sorted("nspacl")} FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' ORDER BY 1`,
   sequences: `SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2`,
 };
 
