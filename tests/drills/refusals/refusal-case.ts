@@ -69,8 +69,9 @@ async function meet(attempt: Attempt, one: RefusalCase, world: RefusalWorld): Pr
   const { exitCode, output } = await runAttempt(attempt, world);
   const about = `${name} (exit code ${exitCode})`;
   if (command === "up now") {
-    const now = await world.resources();
-    if (now !== resources) throw new Error(`${about} has changed resources in the state; it printed:\n${output}`);
+    const other = differences(resources, await world.resources());
+    if (other.length > 0)
+      throw new Error(`${about} has changed in the state: ${other.join("; ")}; it printed:\n${output}`);
     await rm(world.backend, { recursive: true });
     await cp(kept, world.backend, { recursive: true, preserveTimestamps: true });
     await rm(kept, { recursive: true });

@@ -166,13 +166,17 @@ export class RefusalWorld {
     return before;
   }
 
-  /** The resources in the state, without the times at which they were looked at. */
-  async resources(): Promise<string> {
+  /**
+   * The resources in the state by URN, without the times at which they were looked at. Components stand for nothing in the
+   * world, and lose their outputs in every update that fails.
+   */
+  async resources(): Promise<Fingerprint> {
     const file = join(this.backend, ".pulumi", "stacks", "release-coordinator", "dev.json");
     const state = JSON.parse(await readFile(file, "utf8")) as {
       checkpoint: { latest: { resources: Record<string, unknown>[] } };
     };
-    return JSON.stringify(state.checkpoint.latest.resources.map(({ modified: _at, ...resource }) => resource));
+    const real = state.checkpoint.latest.resources.filter(({ custom }) => custom === true);
+    return new Map(real.map(({ modified: _at, ...resource }) => [String(resource["urn"]), JSON.stringify(resource)]));
   }
 
   /** Environment of the processes of this world. */
