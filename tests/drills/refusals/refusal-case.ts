@@ -70,11 +70,11 @@ async function meet(attempt: Attempt, one: RefusalCase, world: RefusalWorld): Pr
   const about = `${name} (exit code ${exitCode})`;
   if (command === "up now") {
     const other = differences(resources, await world.resources());
-    if (other.length > 0)
-      throw new Error(`${about} has changed in the state: ${other.join("; ")}; it printed:\n${output}`);
     await rm(world.backend, { recursive: true });
     await cp(kept, world.backend, { recursive: true, preserveTimestamps: true });
     await rm(kept, { recursive: true });
+    if (other.length > 0)
+      throw new Error(`${about} has changed in the state: ${other.join("; ")}; it printed:\n${output}`);
   }
   const changed = differences(before, await world.fingerprint());
   if (changed.length > 0) throw new Error(`${about} has changed: ${changed.join("; ")}; it printed:\n${output}`);
