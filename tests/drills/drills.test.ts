@@ -9,7 +9,7 @@ import { Stage } from "./stage.ts";
 import { testedCases, testedSeed } from "./tested-cases.ts";
 
 describe("drills", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   runAll(
     allDrills.filter((drill) => !drill.hasOwnServers),
     () => Promise.resolve(undefined),
@@ -35,6 +35,7 @@ function runAll(drills: readonly Drill[], start: () => Promise<OwnServers | unde
   });
   afterEach(() => stage.clear());
   after(async () => {
+    for (const drill of drills) await drill.close?.();
     await base?.drop();
     await servers?.end();
   });
