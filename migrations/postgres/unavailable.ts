@@ -1,4 +1,5 @@
 import { stateOf, withoutRows } from "./errors.ts";
+import { findServerMend } from "./server-fault.ts";
 
 /** What cannot be read, as its reader knows it. */
 export interface UnavailableDatabase {
@@ -34,5 +35,6 @@ export function explainUnavailable(error: unknown, { about, url, reference, data
   // A connection that broke, or that ran into its time limit, carries no code.
   if (state === undefined && /connect|terminated|timeout/i.test(reason))
     return `${about}: ${server} does not answer (${reason}); start it, or correct ${reference}`;
-  return `${about}: ${reason}`;
+  const mend = error instanceof Error ? findServerMend(error) : undefined;
+  return `${about}: ${reason}${mend === undefined || reason.includes(mend) ? "" : `; ${mend}`}`;
 }
