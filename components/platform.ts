@@ -59,6 +59,7 @@ export class Platform extends pulumi.ComponentResource {
           ...(back === undefined ? {} : { back }),
         })),
         releaseRoles,
+        leaving: environment.leaving,
         releases,
       },
       child,

@@ -14,6 +14,8 @@ export interface GuardInputs {
     readonly back?: ReleaseTarget;
   }[];
   readonly releaseRoles: readonly string[];
+  /** Waves and parts without protection: what is not among them may not leave the program. */
+  readonly leaving: readonly string[];
   /** Ids of all releases that the program knows. */
   readonly releases: readonly string[];
 }

@@ -47,13 +47,13 @@ function stable(value: unknown): string {
 
 /** Refuses, in preview and before each run, what the registry says must not happen. */
 export async function check(
-  _olds: Json,
+  olds: Json,
   news: Json,
 ): Promise<{ inputs: Json; failures: { property: string; reason: string }[] }> {
   const inputs = plain(news);
   if (hasUnknown(inputs)) return { inputs: news, failures: [] };
   const node = await nodeOf(inputs);
-  return { inputs: news, failures: (await node.refusals?.(inputs)) ?? [] };
+  return { inputs: news, failures: (await node.refusals?.(inputs, plain(olds))) ?? [] };
 }
 
 /**

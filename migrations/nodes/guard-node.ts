@@ -10,13 +10,13 @@ import { waveRefusals } from "./wave-refusals.ts";
 export const guardNode: MigrationNode<GuardInputs> = {
   id: (inputs) => `guard:${inputs.environment}`,
 
-  async refusals(inputs) {
+  async refusals(inputs, before) {
     const old = await ageFault(inputs);
     // An older program misreads what a newer one has left: its other reasons would be guesses.
     if (old !== undefined) return [{ property: wholeResource, reason: old }];
     const found = await Promise.all(inputs.waves.map((wave) => waveRefusals(waveInputs(inputs, wave))));
     // What concerns the environment is said once, not once a wave.
-    const reasons = new Set(found.flat().map(({ reason }) => reason));
+    const reasons = new Set([...departures(inputs, before), ...found.flat().map(({ reason }) => reason)]);
     return [...reasons].map((reason) => ({ property: wholeResource, reason }));
   },
 
@@ -25,6 +25,28 @@ export const guardNode: MigrationNode<GuardInputs> = {
     return { status: "done", summary: `nothing is refused: ${pins}`, epoch: pins };
   },
 };
+
+/**
+ * What was there at the last update, is not any more, and is protected. Pulumi would refuse it last of all, and advise to take
+ * the protection off by hand.
+ */
+function departures(inputs: GuardInputs, before: Partial<GuardInputs>): string[] {
+  const { environment } = inputs;
+  const present = new Set(inputs.waves.map(({ name }) => name));
+  const gone = (before.waves ?? []).map(({ name }) => name).filter((name) => !present.has(name));
+  const hasVault = ({ regions }: Partial<GuardInputs>) =>
+    regions?.some(({ vaultAddress }) => vaultAddress !== undefined) === true;
+  const parts = hasVault(before) && !hasVault(inputs) ? ["vault"] : [];
+  return [...gone.map((name) => [`wave ${name}`, name]), ...parts.map((name) => [name, name])].flatMap(
+    ([what, name]) =>
+      name === undefined || before.leaving?.includes(name) === true
+        ? []
+        : [
+            `${environment}: ${what} is protected and the stack file does not name it any more; put it back, ` +
+              `or let it leave once no tenant needs it: coordinator decommission ${name} --env ${environment}`,
+          ],
+  );
+}
 
 function waveInputs(inputs: GuardInputs, wave: GuardInputs["waves"][number]): WaveInputs {
   return {

@@ -23,8 +23,11 @@ export interface NodeOutcome {
 export interface MigrationNode<Inputs> {
   /** The resource's id, stable for ever: migrations are never replaced. */
   id(inputs: Inputs): string;
-  /** Refusals, read from the live registry; called in preview and before each run. Does no writes. */
-  refusals?(inputs: Inputs): Promise<Refusal[]>;
+  /**
+   * Refusals, read from the live registry; called in preview and before each run. Does no writes.
+   * @param before inputs of the last update, as the state has them; empty before the first one
+   */
+  refusals?(inputs: Inputs, before: Partial<Inputs>): Promise<Refusal[]>;
   /** True when the ledger says that the world is not where the (unchanged) inputs want it. Does no writes. */
   isUnfinished?(inputs: Inputs): Promise<boolean>;
   /** Brings the world to where the inputs want it. Idempotent and resumable. */

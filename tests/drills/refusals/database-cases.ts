@@ -41,9 +41,9 @@ const breakages: readonly Breakage[] = [
   {
     title: "a release's role that owns a table",
     database: acme,
-    sql: "ALTER TABLE public.chunks OWNER TO platform_r1",
-    undo: "ALTER TABLE public.chunks OWNER TO rc_migrator",
-    says: [/tenant acme, role platform_r1: owns chunks/, /ALTER TABLE \.\. OWNER TO rc_migrator/],
+    sql: "CREATE TABLE public.notes (id int); ALTER TABLE public.notes OWNER TO platform_r1",
+    undo: "DROP TABLE public.notes",
+    says: [/tenant acme, role platform_r1: owns notes/, /ALTER TABLE \.\. OWNER TO rc_migrator/],
   },
   {
     title: "a release's role that is a superuser",

@@ -76,7 +76,10 @@ export const stackFileCases: readonly RefusalCase[] = [
       await world.writeStackFile(text.replace(/ +canary: \{ now.*\n/, ""));
     },
     attempts: [
-      { command: "preview", says: [/canary-(prepare|cutover|finalize)/, /protect/, /coordinator decommission/] },
+      {
+        command: "preview",
+        says: [/dev: wave canary is protected/, /put it back/, /coordinator decommission canary --env dev/],
+      },
     ],
   },
   {
