@@ -167,16 +167,23 @@ export class RefusalWorld {
   }
 
   /**
-   * The resources in the state by URN, without the times at which they were looked at. Components stand for nothing in the
-   * world, and lose their outputs in every update that fails.
+   * The resources in the state by URN, without the times at which they were looked at. Every update encrypts secrets anew, and
+   * one that fails takes the outputs of components; neither they nor the providers' settings stand for anything in the world.
    */
   async resources(): Promise<Fingerprint> {
     const file = join(this.backend, ".pulumi", "stacks", "release-coordinator", "dev.json");
     const state = JSON.parse(await readFile(file, "utf8")) as {
       checkpoint: { latest: { resources: Record<string, unknown>[] } };
     };
-    const real = state.checkpoint.latest.resources.filter(({ custom }) => custom === true);
-    return new Map(real.map(({ modified: _at, ...resource }) => [String(resource["urn"]), JSON.stringify(resource)]));
+    const real = state.checkpoint.latest.resources.filter(
+      ({ custom, type }) => custom === true && !String(type).startsWith("pulumi:"),
+    );
+    return new Map(
+      real.map(({ modified: _at, ...resource }) => [
+        String(resource["urn"]),
+        JSON.stringify(resource).replaceAll(/"ciphertext":"[^"]*"/g, ""),
+      ]),
+    );
   }
 
   /** Environment of the processes of this world. */

@@ -76,7 +76,7 @@ export const wayBackCases: readonly RefusalCase[] = [
       {
         command: ["rollback", "dev"],
         exitCode: 3,
-        says: [/retired for 2 tenants/, /no rate was measured/, /--confirm/],
+        says: [/retired for 1 tenant/, /no rate was measured/, /--confirm/],
       },
     ],
     mend: restoreProjection,
