@@ -15,29 +15,17 @@ export interface HoldingRollback {
   readonly options: { readonly reason?: string };
 }
 
-/** One hold for all waves, or one for each wave that goes back. @returns ids of the holds that this rollback made */
+/** One hold for all waves, or one for each wave that goes back. */
 export async function placeHolds(
-  { environment, registry, plan, facts, options }: HoldingRollback,
+  { environment, registry, plan, options }: HoldingRollback,
   leaving: readonly string[],
-): Promise<number[]> {
-  if (leaving.length === 0) return [];
+): Promise<void> {
+  if (leaving.length === 0) return;
   const hashes = leaving.map((pin) => parsePin(pin).hash);
   const isAll = plan.waves.length === environment.waves.length;
   const why = options.reason === undefined ? "rollback" : `rollback: ${options.reason}`;
-  const waves = isAll ? [undefined] : plan.waves;
-  const before = new Set(facts.holds.map(({ id }) => id));
-  const placed = [];
-  for (const wave of waves) {
-    const { id } = await registry.holds.place({
-      environment: environment.name,
-      wave,
-      hashes,
-      who: operatorName(),
-      why,
-    });
-    if (!before.has(id)) placed.push(id);
-  }
-  return placed;
+  for (const wave of isAll ? [undefined] : plan.waves)
+    await registry.holds.place({ environment: environment.name, wave, hashes, who: operatorName(), why });
 }
 
 /** @throws {Refusal} when somebody holds the release that the rollback would go to */

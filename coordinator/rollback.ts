@@ -54,7 +54,7 @@ export function registerRollback(program: Command, surroundings: Surroundings): 
       "after",
       `
 Reads the live data first. What cannot go back is refused before anything is touched (exit 2), with the way forward.
-Otherwise: hold, pins back, preview (only fleets, waves and flags may change), update, verify, and a patch for Git.
+Otherwise: preview (only fleets, waves and flags may change), hold, pins back, update, verify, and a patch for Git.
 Change windows and approvals never stand in the way.
 
 Examples:
@@ -112,23 +112,18 @@ async function goBack(way: WayDown): Promise<Report> {
   const { env, environment, file, registry, plan, log, options } = way;
   refuseHeldTarget(way);
   let current = plan.running;
-  for (const [index, pins] of plan.steps.entries()) {
+  for (const pins of plan.steps) {
     const leaving = [...new Set(plan.waves.map((wave) => current[wave]?.now ?? ""))].filter(
       (pin) => pin !== pins[plan.waves[0] ?? ""]?.now,
     );
-    const holds = await log.run("hold", () => placeHolds(way, leaving));
     for (const wave of Object.keys(pins)) {
       const pair = pins[wave];
       if (pair !== undefined) file.setPins(wave, pair);
       if (plan.waves.includes(wave)) file.removeFinalize(wave);
     }
-    try {
-      await log.run(`preview ${explainPins(pins)}`, () => previewBack(way));
-    } catch (error) {
-      // Nothing has acted on it yet, and a hold that outlives a refusal would only stop the way forward.
-      if (index === 0) await registry.holds.release(environment.name, { ids: holds });
-      throw error;
-    }
+    // Read first: a preview that refuses leaves nothing behind, not even a hold that has ended.
+    await log.run(`preview ${explainPins(pins)}`, () => previewBack(way));
+    await log.run("hold", () => placeHolds(way, leaving));
     await file.write();
     const end = await log.run(`update to ${explainPins(pins)}`, () => update(way, pins));
     if (end !== undefined) {
