@@ -2,7 +2,7 @@ import type { GuardInputs } from "../guard.ts";
 import { findAgeFault, programHere } from "../program-age.ts";
 import type { RecordedProgram } from "../registry/programs.ts";
 import type { WaveInputs } from "../wave-inputs.ts";
-import type { MigrationNode, Refusal } from "./node.ts";
+import type { MigrationNode } from "./node.ts";
 import { withRegistries } from "./wave-members.ts";
 import { waveRefusals } from "./wave-refusals.ts";
 
