@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
+import type pg from "pg";
 import { CancelledError, TakenOverError, takeOver } from "../migrations/ledger/epoch.ts";
 import { authorityOf, isMirrored, readMirrors } from "../migrations/ledger/position.ts";
-import { lockTenant, TenantBusyError } from "../migrations/ledger/tenant-lock.ts";
+import { lockTenant, TenantBusyError, unlockTenant } from "../migrations/ledger/tenant-lock.ts";
 import { findWhereabouts, type Whereabouts } from "../migrations/ledger/whereabouts.ts";
 import { countWaiting, follow } from "../migrations/mirror/follow.ts";
 import { refuseEdited } from "../migrations/mirror/ledger-guard.ts";
@@ -9,13 +10,13 @@ import { laneFrom, readShapes } from "../migrations/mirror/pair-shape.ts";
 import { DeadlineError, Run } from "../migrations/mirror/run.ts";
 import { Sealing } from "../migrations/mirror/sealing.ts";
 import { getMirror } from "../migrations/mirrors.ts";
-import { connect, engineApplicationPrefix } from "../migrations/postgres/connect.ts";
-import { resolveReference } from "../migrations/reference.ts";
-import { Keyring } from "../migrations/vault/keyring.ts";
+import type { TenantState } from "../migrations/registry/projection.ts";
+import { readStates } from "../migrations/tenant-state.ts";
 import type { Transit } from "../migrations/vault/transit.ts";
 import type { RegionTarget } from "../migrations/wave-inputs.ts";
 import { getRelease } from "../releases/catalog.ts";
 import { releaseTarget } from "../releases/target.ts";
+import { KeeperSessions, type TenantSessions } from "./keeper-sessions.ts";
 
 /** One tenant whose mirrors the keeper follows. */
 export interface KeepJob {
@@ -36,75 +37,94 @@ export interface KeepResult {
   /** Captured changes and keys to compare again, before and after. */
   readonly waitingBefore: number;
   readonly waitingAfter: number;
+  /** The tenant's mirrors afterwards, from its own ledger. */
+  readonly states: readonly TenantState[];
 }
 
 /**
  * Brings what was captured to the other side and compares it again, with the engine's lock, epoch and code. Positions are
  * read under the lock, and only mirrors with two complete sides are touched: the keeper never builds, flips or drops.
+ * @param kept sessions of earlier turns, and where those of a tenant that had something to drain are left. @default none
  * @throws {PostgresError} {VaultError} the servers do not answer
  */
-export async function keepTenant(job: KeepJob): Promise<KeepResult> {
-  const connection = { url: resolveReference(job.region.postgresUrl), database: job.database, role: "rc_migrator" };
-  const opened: { end(): Promise<void> }[] = [];
-  const open = async (part: string, role: string | null = connection.role) => {
-    const applicationName = `${engineApplicationPrefix} ${job.tenant} keeper ${part}`;
-    const client = await connect({ ...connection, role: role ?? undefined, applicationName });
-    opened.push(client);
-    return client;
-  };
-  let waitingBefore = 0;
-  let waitingAfter = 0;
+export async function keepTenant(job: KeepJob, kept = new KeeperSessions(0)): Promise<KeepResult> {
+  const sessions = kept.take(job);
+  let isWritten = false;
   try {
-    const control = await open("control");
+    const control = await sessions.get("control");
+    const outcome = await takeTurn(job, control, sessions);
+    const states = await readStates(control, job.tenant);
+    isWritten = outcome.status === "drained";
+    return { ...outcome, states };
+  } finally {
+    // Whatever went wrong may have left a transaction or a lock behind: it ends with its session.
+    await (isWritten ? kept.giveBack(job.tenant, sessions) : sessions.end());
+  }
+}
+
+type Outcome = Omit<KeepResult, "states">;
+
+/** The work of one turn, under the tenant's lock; another run's lock, or its taking over, ends it. */
+async function takeTurn(job: KeepJob, control: pg.Client, sessions: TenantSessions): Promise<Outcome> {
+  const waiting = { waitingBefore: 0, waitingAfter: 0 };
+  try {
     await lockTenant(control, job.tenant, 0);
-    const whereabouts = await findWhereabouts(control);
-    if (whereabouts !== undefined) await job.onWhereabouts?.(whereabouts);
-    const ledger = await readMirrors(control);
-    const kept = [...ledger.values()].filter(({ position, phase }) => isMirrored(position) && phase === null);
-    const keyring = new Keyring({ client: control, transit: job.transit, tenant: job.tenant });
-    const mirrors = [];
-    for (const { mirror, position } of kept) {
-      const definition = getMirror(mirror);
-      const lanes = (await readShapes(control, definition)).map((shape) => laneFrom(shape, authorityOf(position)));
-      mirrors.push({ lanes, sealing: new Sealing(keyring, definition, job.environment, job.tenant) });
-    }
-    const lanes = mirrors.flatMap((mirror) => mirror.lanes);
-    waitingBefore = waitingAfter = await countWaiting(control, lanes);
-    if (waitingBefore === 0) return { status: "idle", waitingBefore, waitingAfter };
-    if (whereabouts === undefined) return { status: "idle", waitingBefore, waitingAfter };
-    const sessions = {
-      control,
-      writer: await open("writer"),
-      reader: await open("reader"),
-      operator: await open("operator", null),
-    };
-    const names = kept.map(({ mirror }) => mirror);
-    const epochs = await takeOver(control, sessions.operator, names, `keeper ${hostname()} process ${process.pid}`);
-    const release = releaseTarget(getRelease(whereabouts.release));
-    const { environment, tenant, database, region } = job;
-    const order = {
-      environment,
-      tenant,
-      database,
-      region,
-      release,
-      // Read again before every batch, so that a keeper that is told to stop ends with the batch under way.
-      get deadlineMs() {
-        return job.deadlineMs;
-      },
-    };
-    const run = new Run(order, sessions, connection, epochs);
-    for (const { lanes, sealing } of mirrors) await refuseEdited(run, lanes, sealing, true);
-    await follow(run, mirrors);
-    waitingAfter = await countWaiting(control, lanes);
-    return { status: "drained", waitingBefore, waitingAfter };
+    const status = await drainTenant(job, sessions, waiting);
+    await unlockTenant(control);
+    return { status, ...waiting };
   } catch (error) {
-    if (error instanceof TenantBusyError) return { status: "busy", waitingBefore, waitingAfter };
+    if (error instanceof TenantBusyError) return { status: "busy", ...waiting };
     const isAsked =
       error instanceof DeadlineError || error instanceof TakenOverError || error instanceof CancelledError;
-    if (isAsked) return { status: "stopped", waitingBefore, waitingAfter };
+    if (isAsked) return { status: "stopped", ...waiting };
     throw error;
-  } finally {
-    await Promise.all(opened.map((client) => client.end().catch(() => undefined)));
   }
+}
+
+/** @param waiting gets the counts, also when the turn ends early */
+async function drainTenant(
+  job: KeepJob,
+  sessions: TenantSessions,
+  waiting: { waitingBefore: number; waitingAfter: number },
+): Promise<"idle" | "drained"> {
+  const control = await sessions.get("control");
+  const whereabouts = await findWhereabouts(control);
+  if (whereabouts !== undefined) await job.onWhereabouts?.(whereabouts);
+  const ledger = await readMirrors(control);
+  const followed = [...ledger.values()].filter(({ position, phase }) => isMirrored(position) && phase === null);
+  const mirrors = [];
+  for (const { mirror, position } of followed) {
+    const definition = getMirror(mirror);
+    const lanes = (await readShapes(control, definition)).map((shape) => laneFrom(shape, authorityOf(position)));
+    mirrors.push({ lanes, sealing: new Sealing(await sessions.keyring(), definition, job.environment, job.tenant) });
+  }
+  const lanes = mirrors.flatMap((mirror) => mirror.lanes);
+  waiting.waitingBefore = waiting.waitingAfter = await countWaiting(control, lanes);
+  if (waiting.waitingBefore === 0 || whereabouts === undefined) return "idle";
+  const parts = {
+    control,
+    writer: await sessions.get("writer"),
+    reader: await sessions.get("reader"),
+    operator: await sessions.get("operator"),
+  };
+  const names = followed.map(({ mirror }) => mirror);
+  const epochs = await takeOver(control, parts.operator, names, `keeper ${hostname()} process ${process.pid}`);
+  const release = releaseTarget(getRelease(whereabouts.release));
+  const { environment, tenant, database, region } = job;
+  const order = {
+    environment,
+    tenant,
+    database,
+    region,
+    release,
+    // Read again before every batch, so that a keeper that is told to stop ends with the batch under way.
+    get deadlineMs() {
+      return job.deadlineMs;
+    },
+  };
+  const run = new Run(order, parts, sessions.connection, epochs);
+  for (const { lanes: own, sealing } of mirrors) await refuseEdited(run, own, sealing, true);
+  await follow(run, mirrors);
+  waiting.waitingAfter = await countWaiting(control, lanes);
+  return "drained";
 }

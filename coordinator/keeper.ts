@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TenantOverview } from "../migrations/registry/projection.ts";
 import type { Registry } from "../migrations/registry/registry.ts";
-import { readTenantState } from "../migrations/tenant-state.ts";
 import type { Transit } from "../migrations/vault/transit.ts";
 import type { RegionTarget } from "../migrations/wave-inputs.ts";
 import { keepTenant } from "./keep-tenant.ts";
 import type { KeepResult } from "./keep-tenant.ts";
+import { KeeperSessions } from "./keeper-sessions.ts";
 
 export interface KeeperSettings {
   readonly environment: string;
@@ -13,7 +13,7 @@ export interface KeeperSettings {
   readonly registry: Registry;
   readonly transit: Transit;
   readonly log: (line: string) => void;
-  /** Pause between two rounds, milliseconds: changes wait about this long at most. @default 5000 */
+  /** Pause between two rounds, milliseconds: changes wait about this long, and one round, at most. @default 2500 */
   readonly intervalMs?: number;
   /** Tenants drained at the same time. @default 2 */
   readonly concurrency?: number;
@@ -46,6 +46,7 @@ const turnMs = 8_000;
  */
 export class Keeper {
   readonly #settings: KeeperSettings;
+  readonly #sessions = new KeeperSessions();
   #health: KeeperHealth = {
     startedAt: new Date(),
     heartbeatAt: undefined,
@@ -70,16 +71,22 @@ export class Keeper {
     return now.getTime() - last.getTime() < heartbeatLimitMs;
   }
 
-  /** Runs until the signal; then ends with the batch under way, well within 5 s. */
+  /** Runs until the signal; then ends with the batch under way, well within 5 s, and closes its sessions. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.round(signal);
-      await sleep(this.#settings.intervalMs ?? 5000, undefined, { signal }).catch(() => undefined);
+      await this.#look(signal);
+      await sleep(this.#settings.intervalMs ?? 2500, undefined, { signal }).catch(() => undefined);
     }
+    await this.#sessions.close();
   }
 
-  /** One look at every tenant that is mirrored. Never throws: faults are told by `health`. */
+  /** One look at every tenant that is mirrored, and every session closed. Never throws: faults are told by `health`. */
   async round(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    await this.#look(signal);
+    await this.#sessions.close();
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
     const start = performance.now();
     const faults: Record<string, string> = {};
     let heartbeatAt = this.#health.heartbeatAt;
@@ -90,6 +97,7 @@ export class Keeper {
       followed = tenants.filter(({ states }) =>
         states.some(({ position }) => position === "mirroring" || position === "switched"),
       );
+      await this.#sessions.keepOnly(new Set(followed.map(({ id }) => id)));
       const queue = [...followed];
       const lane = async () => {
         for (let tenant = queue.shift(); tenant !== undefined && !signal.aborted; tenant = queue.shift()) {
@@ -121,30 +129,33 @@ export class Keeper {
   async #keep(tenant: TenantOverview, signal: AbortSignal): Promise<KeepResult> {
     const { environment, region, transit, registry, log } = this.#settings;
     const until = Date.now() + turnMs;
-    const result = await keepTenant({
-      environment,
-      tenant: tenant.id,
-      database: tenant.database,
-      region,
-      transit,
-      // An update that was killed behind a flip has moved the tenant in its database alone: the route follows it.
-      onWhereabouts: async ({ release, pin }) => {
-        if (tenant.pin === undefined || tenant.pin === pin) return;
-        const moved = await registry.routes.point([tenant.id], { release, pin });
-        if (moved.length > 0) log(`${tenant.id}: routed to ${pin}, where its database is`);
+    const result = await keepTenant(
+      {
+        environment,
+        tenant: tenant.id,
+        database: tenant.database,
+        region,
+        transit,
+        // An update that was killed behind a flip has moved the tenant in its database alone: the route follows it.
+        onWhereabouts: async ({ release, pin }) => {
+          if (tenant.pin === undefined || tenant.pin === pin) return;
+          const moved = await registry.routes.point([tenant.id], { release, pin });
+          if (moved.length > 0) log(`${tenant.id}: routed to ${pin}, where its database is`);
+        },
+        get deadlineMs() {
+          return signal.aborted ? 0 : until;
+        },
       },
-      get deadlineMs() {
-        return signal.aborted ? 0 : until;
-      },
-    });
+      this.#sessions,
+    );
     // Also when nothing was drained: `as of` is the keeper's heartbeat in the projection.
-    await registry.projection.record(await readTenantState(tenant, region));
+    await registry.projection.record(result.states);
     if (result.status === "drained")
       log(`${tenant.id}: ${result.waitingBefore} changes drained and compared, ${result.waitingAfter} wait`);
     return result;
   }
 
-  /** A fault that lasts is told once, not every five seconds. */
+  /** A fault that lasts is told once, not every round. */
   #tellNewFaults(faults: Readonly<Record<string, string>>): void {
     for (const [tenant, fault] of Object.entries(faults)) {
       if (this.#health.faults[tenant] !== fault) this.#settings.log(`${tenant}: ${fault}`);

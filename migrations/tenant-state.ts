@@ -18,21 +18,22 @@ export async function readTenantState(
   tenant: { readonly id: string; readonly database: string },
   region: RegionTarget,
 ): Promise<TenantState[]> {
-  return reading(tenant, region, async (client) => {
-    const mirrors = await readMirrors(client);
-    const dirty = await countDirty(client);
-    const asOf = new Date();
-    return await Promise.all(
-      [...mirrors.values()].map(async ({ mirror, position, epoch }) => {
-        // A retired mirror has no ranges any more, but all its rows would have to be rebuilt: they are counted.
-        const { rows, bytes } =
-          position === "retired"
-            ? await measureSide(client, getMirror(mirror), "sink")
-            : await readTotals(client, mirror);
-        return { tenant: tenant.id, mirror, position, epoch: Number(epoch), rows, bytes, dirty, asOf };
-      }),
-    );
-  });
+  return reading(tenant, region, (client) => readStates(client, tenant.id));
+}
+
+/** `readTenantState` in a session that is open. */
+export async function readStates(client: pg.Client, tenant: string): Promise<TenantState[]> {
+  const mirrors = await readMirrors(client);
+  const dirty = await countDirty(client);
+  const asOf = new Date();
+  const states: TenantState[] = [];
+  for (const { mirror, position, epoch } of mirrors.values()) {
+    // A retired mirror has no ranges any more, but all its rows would have to be rebuilt: they are counted.
+    const { rows, bytes } =
+      position === "retired" ? await measureSide(client, getMirror(mirror), "sink") : await readTotals(client, mirror);
+    states.push({ tenant, mirror, position, epoch: Number(epoch), rows, bytes, dirty, asOf });
+  }
+  return states;
 }
 
 /**

@@ -20,46 +20,72 @@ export interface Chunk extends KeyRange {
 }
 
 /**
- * The next range above `lower`: as many rows as asked for, or fewer once they hold 8 MiB; up to infinity when there are
- * no more. Sizes are read from the headers, no payload is touched.
+ * Reads the next rows above `lower` and converts every payload on the way: as many rows as asked for, or fewer once they
+ * hold 8 MiB; up to infinity when there are no more. One pass over the table: the sum of the sizes, read from the headers,
+ * ends the chunk where the rows are read.
  */
-export async function planRange(client: pg.Client, lane: Lane, lower: KeyText | null, rows: number): Promise<KeyRange> {
+export async function readNextChunk(
+  client: pg.Client,
+  lane: Lane,
+  lower: KeyText | null,
+  rows: number,
+  codec: PayloadCodec,
+): Promise<Chunk> {
+  await reached("chunk.open");
   const { keys } = lane;
-  const names = keys.map((_, nth) => `c${nth}`);
-  const aliased = keys.map((key, nth) => `${keyList([key])} AS ${names[nth]}`).join(", ");
-  const found = await client.query<Record<string, string>>(
-    `WITH page AS (
-       SELECT ${aliased}, octet_length(${lane.payload}) AS bytes FROM ${lane.from.quoted}
-       WHERE ${within(keyList(keys), keys, { lower, upper: null })} ORDER BY ${keyList(keys)} LIMIT ${rows}),
-     running AS (
-       SELECT page.*, row_number() OVER in_order AS nth, sum(bytes) OVER in_order - bytes AS before FROM page
-       WINDOW in_order AS (ORDER BY ${names.join(", ")} ROWS UNBOUNDED PRECEDING))
-     SELECT ${names.map((name) => `${name}::text`).join(", ")}, nth, (SELECT count(*) FROM page) AS page
-     FROM running WHERE before < ${chunkLimitBytes} ORDER BY nth DESC LIMIT 1`,
+  const size = `octet_length(${lane.payload})`;
+  const chunk = await convertRows(
+    client,
+    lane,
+    `(SELECT *, sum(${size}) OVER (ORDER BY ${keyList(keys)} ROWS UNBOUNDED PRECEDING) - ${size} AS "bytes before"
+      FROM (SELECT ${keyList(keys)}, ${lane.payload} FROM ${lane.from.quoted}
+            WHERE ${within(keyList(keys), keys, { lower, upper: null })} ORDER BY ${keyList(keys)} LIMIT ${rows}) AS page)`,
+    `t."bytes before" < ${chunkLimitBytes}`,
+    codec,
   );
-  const last = found.rows[0];
-  const isExhausted = last === undefined || (last["nth"] === last["page"] && Number(last["page"]) < rows);
-  return { lower, upper: isExhausted ? null : names.map((name) => last[name] as string) };
+  const isExhausted = chunk.rows < rows && chunk.bytes < chunkLimitBytes;
+  return { ...chunk, lower, upper: isExhausted ? null : (chunk.lastKey as KeyText) };
 }
 
 /** Reads a range of the authoritative side and converts every payload on the way. */
 export async function readChunk(client: pg.Client, lane: Lane, range: KeyRange, codec: PayloadCodec): Promise<Chunk> {
-  await reached("chunk.open");
+  const { keys } = lane;
+  return {
+    ...(await convertRows(client, lane, lane.from.quoted, within(keyList(keys, "t"), keys, range), codec)),
+    ...range,
+  };
+}
+
+type ConvertedRows = Omit<Chunk, "lower" | "upper"> & { readonly lastKey: KeyText | undefined };
+
+async function convertRows(
+  client: pg.Client,
+  lane: Lane,
+  table: string,
+  condition: string,
+  codec: PayloadCodec,
+): Promise<ConvertedRows> {
   const { keys } = lane;
   const encoder = new CopyEncoder();
   let bytes = 0;
+  let lastKey: KeyText | undefined;
   await copyOut(
     client,
-    `SELECT ${keyList(keys, "t")}, ${keyTexts(keys, "t")}, t.${lane.payload} FROM ${lane.from.quoted} AS t
-     WHERE ${within(keyList(keys, "t"), keys, range)} ORDER BY ${keyList(keys, "t")}`,
+    `SELECT ${keyList(keys, "t")}, ${keyTexts(keys, "t")}, t.${lane.payload} FROM ${table} AS t
+     WHERE ${condition} ORDER BY ${keyList(keys, "t")}`,
     (row) => {
       const key = row.slice(keys.length, 2 * keys.length).map((text) => (text as Buffer).toString());
       const payload = row[2 * keys.length] as Buffer;
       bytes += payload.length;
-      encoder.add([...row.slice(0, keys.length), codec.convert(lane.fromSide, key, payload)]);
+      lastKey = key;
+      if (lane.fromSide === "source") {
+        encoder.addWritten(row.slice(0, keys.length), codec.sealedBytes(payload), (target, offset) =>
+          codec.sealInto(key, payload, target, offset),
+        );
+      } else encoder.add([...row.slice(0, keys.length), codec.convert("sink", key, payload)]);
     },
   );
-  return { ...range, rows: encoder.rows, bytes, keysetVersion: codec.keysetVersion, messages: encoder.finish() };
+  return { rows: encoder.rows, bytes, lastKey, keysetVersion: codec.keysetVersion, messages: encoder.finish() };
 }
 
 /** Writes the rows of a chunk to the other side, in the transaction that is open. */

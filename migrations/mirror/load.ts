@@ -1,5 +1,5 @@
 import { addRange, type KeyText, readFrontier, readRanges } from "../ledger/range.ts";
-import { type Chunk, planRange, readChunk, writeChunk } from "./chunk.ts";
+import { type Chunk, readNextChunk, writeChunk } from "./chunk.ts";
 import { drain } from "./drain.ts";
 import { reached } from "./fault-point.ts";
 import { Pace } from "./pace.ts";
@@ -20,10 +20,8 @@ export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void
   if (frontier === null) return;
   let ordinal = (await readRanges(control, lane.mirror, lane.id)).length;
   const pace = new Pace();
-  const readNext = async (lower: KeyText | null): Promise<Chunk> => {
-    const range = await planRange(reader, lane, lower, pace.rows);
-    return sealing.withCodec(lane.pair, (codec) => readChunk(reader, lane, range, codec));
-  };
+  const readNext = (lower: KeyText | null): Promise<Chunk> =>
+    sealing.withCodec(lane.pair, (codec) => readNextChunk(reader, lane, lower, pace.rows, codec));
   let next = readNext(frontier === "nothing" ? null : frontier);
   let drainedAt = performance.now();
   for (;;) {

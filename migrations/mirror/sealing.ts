@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { Side } from "../ledger/position.ts";
 import type { KeyText } from "../ledger/range.ts";
 import { RangeMacs } from "../ledger/range-mac.ts";
-import { type Aead, OpenError } from "../tink/aead.ts";
+import { type Aead, OpenError, overheadBytes } from "../tink/aead.ts";
 import { associatedDataOf } from "../tink/associated-data.ts";
 import { longestCacheAgeMs, type Keyring } from "../vault/keyring.ts";
 import type { AeadClass } from "../vault/opened-keyset.ts";
@@ -22,6 +22,10 @@ export interface PayloadCodec {
   readonly macs: RangeMacs;
   /** A payload of `fromSide` as the other side stores it. @throws {OpenError} `unknown-key` @throws {PayloadError} naming the row */
   convert(fromSide: Side, key: KeyText, payload: Buffer): Buffer;
+  /** Bytes that `sealInto` writes. */
+  sealedBytes(plain: Buffer): number;
+  /** `convert` from the source, straight into a message to the server. */
+  sealInto(key: KeyText, plain: Buffer, target: Buffer, offset: number): void;
   /** Why the sealed value does not open to exactly this plain one; undefined when it does. @throws {OpenError} `unknown-key` only */
   findDifference(key: KeyText, plain: Buffer, sealed: Buffer): string | undefined;
 }
@@ -147,6 +151,10 @@ function pairCodec(
         );
       }
       return plain;
+    },
+    sealedBytes: (plain) => plain.length + overheadBytes,
+    sealInto(key, plain, target, offset) {
+      aead.sealInto(plain, bind(recordIdOf(key)), target, offset);
     },
     findDifference(key, plain, sealed) {
       try {

@@ -1,32 +1,30 @@
 import { once } from "node:events";
 import type pg from "pg";
-import { from as copyFrom, to as copyTo } from "pg-copy-streams";
+import { from as copyFrom } from "pg-copy-streams";
 import { CopyDecoder, type CopyRow } from "./copy-format.ts";
+import { CopyOutQuery } from "./copy-out.ts";
 
 /**
- * Streams the rows of `COPY (query) TO STDOUT (FORMAT binary)`; memory holds one network packet and one row.
+ * Streams the rows of `COPY (query) TO STDOUT (FORMAT binary)`; memory holds one network packet and one row. The fields of
+ * a row are views that are gone when `onRow` returns.
  *
- * @throws {Error} the server's error, or the stream ended before its end mark
+ * @throws {Error} the server's error, what `onRow` threw, or the stream ended before its end mark
  */
 export async function copyOut(client: pg.Client, query: string, onRow: (row: CopyRow) => void): Promise<void> {
   const decoder = new CopyDecoder();
-  const stream = client.query(copyTo(`COPY (${query}) TO STDOUT (FORMAT binary)`));
-  // The loop takes every byte even when a row is refused: the connection must be usable afterwards.
-  let refusal: Error | undefined;
-  for await (const bytes of stream) {
-    if (refusal !== undefined) continue;
-    try {
-      for (const row of decoder.push(bytes as Buffer)) onRow(row);
-    } catch (error) {
-      refusal = error instanceof Error ? error : new Error(String(error));
-    }
-  }
-  if (refusal !== undefined) throw refusal;
+  const copy = new CopyOutQuery(`COPY (${query}) TO STDOUT (FORMAT binary)`, (bytes) => decoder.push(bytes, onRow));
+  client.query(copy);
+  await copy.ended;
   if (!decoder.isEnded) throw new Error("binary COPY: the stream ended before its end mark");
 }
 
 /** Writes messages of `CopyEncoder.finish` into `table (columns)`. @throws {Error} the server's error */
-export async function copyIn(client: pg.Client, table: string, columns: string, messages: Buffer[]): Promise<void> {
+export async function copyIn(
+  client: pg.Client,
+  table: string,
+  columns: string,
+  messages: readonly Buffer[],
+): Promise<void> {
   const stream = client.query(copyFrom(`COPY ${table} (${columns}) FROM STDIN (FORMAT binary)`));
   const finished = once(stream, "finish");
   finished.catch(() => {});

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { keepTenant } from "../../coordinator/keep-tenant.ts";
+import { KeeperSessions } from "../../coordinator/keeper-sessions.ts";
 import { Keeper } from "../../coordinator/keeper.ts";
 import { findFreePort } from "../../local/servers/free-port.ts";
 import { bundle } from "../../local/images/bundle.ts";
@@ -90,6 +91,35 @@ describe("the keeper", function () {
     await tenant.admin.query("SELECT pg_advisory_unlock_all()");
     assert.equal((await keepTenant(job(0))).status, "stopped");
     assert.equal((await keepTenant(job())).status, "drained");
+  });
+
+  it("uses the sessions of a tenant that is written to again, holds nothing between turns, and opens new ones when they are ended", async () => {
+    const kept = new KeeperSessions();
+    const turn = async (body: string): Promise<number[]> => {
+      await change(ids[0] ?? "", body);
+      assert.equal((await keepTenant(job(), kept)).status, "drained");
+      const found = await tenant.admin.query<{ pid: number }>(
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'rc-mirror % keeper %' AND datname = current_database() ORDER BY pid",
+      );
+      return found.rows.map(({ pid }) => pid);
+    };
+    const first = await turn("one");
+    assert.equal(first.length, 4);
+    await lockTenant(tenant.admin, tenant.tenant, 0);
+    await tenant.admin.query("SELECT pg_advisory_unlock_all()");
+    assert.deepEqual(await turn("two"), first);
+    const ended = "SELECT pg_terminate_backend(pid, 5000) FROM unnest($1::int[]) AS pid";
+    await tenant.admin.query(ended, [first]);
+    await sleep(200);
+    const second = await turn("three");
+    assert.deepEqual(
+      second.filter((pid) => first.includes(pid)),
+      [],
+    );
+    // A tenant that nobody writes to holds no sessions.
+    assert.equal((await keepTenant(job(), kept)).status, "idle");
+    await kept.close();
+    assert.deepEqual(await openBodies(tenant), await readBodies(tenant, "mirroring"));
   });
 
   describe("of a region", () => {
