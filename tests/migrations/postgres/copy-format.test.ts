@@ -63,6 +63,9 @@ describe("binary COPY", () => {
   it("refuses what is not binary COPY, and bytes after its end", () => {
     assert.throws(() => new CopyDecoder().push(Buffer.from("PGCOPY of something else"), () => {}), /signature/);
     const bytes = Buffer.concat(new CopyEncoder().finish());
-    assert.throws(() => new CopyDecoder().push(Buffer.concat([bytes, Buffer.from([0])]), () => {}), /after the end mark/);
+    assert.throws(
+      () => new CopyDecoder().push(Buffer.concat([bytes, Buffer.from([0])]), () => {}),
+      /after the end mark/,
+    );
   });
 });
