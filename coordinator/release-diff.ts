@@ -41,6 +41,9 @@ export function releaseDiff(
 /** Waves that make the same move, with what it changes. */
 export interface PinMove {
   readonly waves: readonly string[];
+  /** undefined: the first update. */
+  readonly fromPin: string | undefined;
+  readonly toPin: string;
   readonly diff: ReleaseDiff;
 }
 
@@ -54,7 +57,8 @@ export function movesOf(from: Pins, to: Pins): PinMove[] {
   return [...groups].map(([key, waves]) => {
     const [before = "", after = ""] = key.split(" ");
     const old = before === "" ? undefined : findRelease(parsePin(before).id);
-    return { waves, diff: releaseDiff(old, getRelease(parsePin(after).id), sinkMirrorsOf) };
+    const fromPin = before === "" ? undefined : before;
+    return { waves, fromPin, toPin: after, diff: releaseDiff(old, getRelease(parsePin(after).id), sinkMirrorsOf) };
   });
 }
 

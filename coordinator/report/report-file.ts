@@ -24,6 +24,8 @@ const stack: Shape = {
   moves: [
     {
       waves: ["text"],
+      fromPin: optional("text"),
+      toPin: "text",
       diff: {
         from: optional("text"),
         to: "text",

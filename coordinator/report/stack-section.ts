@@ -2,7 +2,7 @@ import { rollbackBudgetMinutes } from "../../releases/rules.ts";
 import type { Outcome } from "../outcome.ts";
 import { duration } from "../way-back.ts";
 import { code, fenced, inline } from "./markdown-text.ts";
-import type { ReportedChange, StackReport } from "./stack-report.ts";
+import type { Approval, ReportedChange, StackReport } from "./stack-report.ts";
 
 /** How much of what is there is shown. */
 export interface Room {
@@ -32,8 +32,8 @@ export function stackSection(report: StackReport, room: Room): string[] {
   const lines = [`### ${inline(environment, 40)}: ${outcomeWords[outcome]}`, ""];
   if (moves.length === 0) lines.push(pinLine(report), "");
   for (const move of moves.slice(0, room.items)) {
-    const { from, to } = move.diff;
-    lines.push(`${names(move.waves)}: ${from === undefined ? "nothing" : code(from)} → ${code(to)}`, "");
+    const { fromPin, toPin } = move;
+    lines.push(`${names(move.waves)}: ${fromPin ? code(fromPin, 60) : "nothing"} → ${code(toPin, 60)}`, "");
     lines.push(...list(releaseLines(move.diff), room, (each) => each), "");
   }
   if (unseen.length > 0)
@@ -42,16 +42,19 @@ export function stackSection(report: StackReport, room: Room): string[] {
   lines.push("**Can I go back, once this has run?**", "", ...wayBackLines(report, room), "");
   const grave = risks.filter(({ kind }) => kind !== "migration");
   if (grave.length > 0) lines.push("**Risks**", "", ...list(grave, room, (risk) => text(risk.text)), "");
-  if (digest !== null && approval !== null) {
-    const quorum =
-      approval.minimum === 0
-        ? "asks for no approval here"
-        : `asks for ${approval.minimum} approvals${approval.roles.length === 0 ? "" : ` (${approval.roles.map((role) => inline(role, 60)).join(", ")})`}`;
-    lines.push(`Approval digest ${code(digest, 80)} ${quorum}: ${code(approval.command, 300)}`, "");
-  } else if (digest !== null) lines.push(`Approval digest ${code(digest, 80)}`, "");
+  if (digest !== null) lines.push(approvalLine(digest, approval), "");
   lines.push(...fold("Release notes", releaseNotes, room), ...fold("What the rules looked at", remarks, room));
   lines.push(...resourceFold(report, room));
   return lines;
+}
+
+function approvalLine(digest: string, approval: Approval | null): string {
+  const head = `Approval digest ${code(digest, 80)}`;
+  if (approval === null) return head;
+  if (approval.minimum === 0) return `${head}; nobody is asked to approve it here.`;
+  const roles = approval.roles.map((role) => inline(role, 60)).join(", ");
+  const quorum = `asks for ${approval.minimum} approvals${roles === "" ? "" : ` (${roles})`}`;
+  return `${head} ${quorum}: ${code(approval.command, 300)}`;
 }
 
 function pinLine({ pins, unseen }: StackReport): string {
@@ -180,7 +183,7 @@ export function diffLines({ properties }: ReportedChange): string {
     .map(({ path, from, to, forcesReplacement }) => {
       const value =
         from === undefined || from === null
-          ? `${to}`
+          ? `→ ${to}`
           : to === undefined || to === null
             ? `${from} →`
             : `${from} → ${to}`;

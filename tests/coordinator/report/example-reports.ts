@@ -44,6 +44,8 @@ export const promotion: StackReport = {
   moves: [
     {
       waves: ["canary"],
+      fromPin: r1,
+      toPin: r2,
       diff: {
         from: "r1",
         to: "r2",

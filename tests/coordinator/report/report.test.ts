@@ -108,7 +108,7 @@ describe("coordinator report", function () {
     const { code, stdout } = await fixture.dev("diff", "r2", "--markdown");
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^<!-- release-coordinator report -->/);
-    assert.match(stdout, /\*\*canary, general\*\*: `r1` → `r2`/);
+    assert.match(stdout, /\*\*canary, general\*\*: `r1@\w+` → `r2@\w+`/);
     assert.equal(await fixture.fileText(), file);
   });
 
