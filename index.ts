@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Platform } from "./components/platform.ts";
+import { loadRuntime } from "./components/runtime.ts";
 import { parseEnvironment } from "./releases/environment.ts";
 import { rolloutOf } from "./releases/rollout.ts";
 
@@ -9,7 +10,8 @@ Reflect.deleteProperty(Error, "prepareStackTrace");
 
 // An environment is a pure function of its stack file: `Pulumi.<env>.yaml` pins releases, the catalog says what they are.
 const environment = parseEnvironment(new pulumi.Config().requireObject("environment"));
-const platform = new Platform(environment.name, { environment, rollout: rolloutOf(environment) });
+const openRuntime = await loadRuntime(environment);
+const platform = new Platform(environment.name, { environment, rollout: rolloutOf(environment), openRuntime });
 
 /** What each wave pins. */
 export const pins = environment.pins;

@@ -26,6 +26,9 @@ export interface DatabaseLogin {
 export class Database extends pulumi.ComponentResource {
   /** `host:port`. */
   readonly hostAndPort: string;
+  readonly port: number;
+  /** What a URL of this server ends with so that a service connects as we do: `?sslmode=verify-full`, or nothing. */
+  readonly urlOptions: string;
   readonly registryDatabase: pulumi.Output<string>;
   /** By role name. */
   readonly logins: Readonly<Record<string, DatabaseLogin>>;
@@ -35,14 +38,16 @@ export class Database extends pulumi.ComponentResource {
     // The state shows a component's inputs as they are given here: the address carries a password, so it is left out.
     super("release-coordinator:components:Database", name, { releaseRoles: args.releaseRoles }, opts);
     const at = new URL(args.url);
+    const port = Number(at.port === "" ? "5432" : at.port);
+    const sslMode = at.searchParams.get("sslmode");
     const provider = new Provider(
       `${name}-postgres`,
       {
         host: at.hostname,
-        port: Number(at.port === "" ? "5432" : at.port),
+        port,
         username: decodeURIComponent(at.username),
         password: pulumi.secret(decodeURIComponent(at.password)),
-        sslmode: at.searchParams.get("sslmode") ?? "disable",
+        sslmode: sslMode ?? "disable",
       },
       { parent: this },
     );
@@ -67,6 +72,8 @@ export class Database extends pulumi.ComponentResource {
 
     this.keeperLogin = keeper;
     this.hostAndPort = at.host;
+    this.port = port;
+    this.urlOptions = sslMode === null ? "" : `?sslmode=${encodeURIComponent(sslMode)}`;
     this.registryDatabase = registry.name;
     this.registerOutputs({ registryDatabase: this.registryDatabase });
   }

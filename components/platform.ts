@@ -1,16 +1,14 @@
-import { Provider as Docker } from "@pulumi/docker/provider.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Guard } from "../migrations/guard.ts";
 import { Flags } from "../migrations/flags.ts";
 import { resolveReference } from "../migrations/reference.ts";
 import { Tenants } from "../migrations/tenants.ts";
-import type { RegionTarget } from "../migrations/wave-inputs.ts";
+import { probeTenantOf, type RegionTarget } from "../migrations/wave-inputs.ts";
 import type { Environment } from "../releases/environment.ts";
 import type { Rollout } from "../releases/rollout.ts";
 import { Database } from "./database.ts";
-import { Fleet } from "./fleet.ts";
 import { getImage, readImages } from "./images.ts";
-import { Keeper } from "./keeper.ts";
+import type { OpenRuntime } from "./runtime.ts";
 import { Secrets } from "./secrets.ts";
 import { Wave } from "./wave.ts";
 
@@ -18,6 +16,8 @@ export interface PlatformArgs {
   readonly environment: Environment;
   /** What the environment's pins come to: fleets, waves and flags. */
   readonly rollout: Rollout;
+  /** What the processes run on, loaded for this environment's runtime. */
+  readonly openRuntime: OpenRuntime;
 }
 
 /**
@@ -29,14 +29,13 @@ export class Platform extends pulumi.ComponentResource {
   readonly waves: pulumi.Output<Record<string, string>>;
   readonly tenants: pulumi.Output<string>;
 
-  constructor(name: string, { environment, rollout }: PlatformArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    { environment, rollout, openRuntime }: PlatformArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
     super("release-coordinator:components:Platform", name, { environment: environment.name }, opts);
     const child = { parent: this };
-    const region = environment.regions[0];
-    if (environment.runtime !== "docker" || region === undefined || environment.docker === undefined)
-      throw new pulumi.RunError(
-        `environment ${environment.name}: runtime ${environment.runtime} is not built yet; allowed is docker with one region`,
-      );
     const targets: RegionTarget[] = environment.regions.map((at) => ({
       name: at.name,
       postgresUrl: at.postgres.url,
@@ -44,6 +43,7 @@ export class Platform extends pulumi.ComponentResource {
         ? { vaultAddress: at.vault.address, vaultToken: at.vault.token, transitMount: `transit-${environment.name}` }
         : {}),
     }));
+    const residency = environment.residency.length === 0 ? {} : { residency: environment.residency };
     const releaseRoles = rollout.targets.map((target) => target.role);
     const releases = rollout.targets.map((target) => target.id);
 
@@ -52,6 +52,7 @@ export class Platform extends pulumi.ComponentResource {
       {
         environment: environment.name,
         regions: targets,
+        ...residency,
         waves: rollout.waves.map(({ name: wave, selector, target: release, back }) => ({
           name: wave,
           selector,
@@ -66,65 +67,48 @@ export class Platform extends pulumi.ComponentResource {
     );
     const guarded = { ...child, dependsOn: [guard] };
 
-    const secrets =
-      environment.present.vault && region.vault !== undefined
-        ? new Secrets(
-            region.name,
-            {
-              environment: environment.name,
-              address: resolveReference(region.vault.address),
-              token: pulumi.secret(resolveReference(region.vault.token)),
-              releases: rollout.vaultReleases,
-              isLeaving: environment.leaving.includes("vault"),
-            },
-            guarded,
-          )
-        : undefined;
-    const database = new Database(region.name, { url: resolveReference(region.postgres.url), releaseRoles }, guarded);
-    const servers = [database, ...(secrets === undefined ? [] : [secrets])];
-
+    const servers = environment.regions.map((region) => serversOf(environment, region, rollout, guarded));
     const tenants = new Tenants(
       environment.name,
       {
         environment: environment.name,
         regions: targets,
+        ...residency,
         seeds: environment.tenants ?? [],
         waves: rollout.waves.map((wave) => ({ name: wave.name, selector: wave.selector, release: wave.target })),
         probes: rollout.fleets.map((fleet) => fleet.target),
         releaseRoles,
         releases,
       },
-      { ...child, dependsOn: servers },
+      { ...child, dependsOn: servers.flatMap(({ database, secrets }) => [database, ...(secrets ? [secrets] : [])]) },
     );
 
     const images = readImages(environment.images);
-    const docker = new Docker(`${region.name}-docker`, { host: resolveReference(environment.docker.host) }, guarded);
-    const basePort = Number(resolveReference(environment.docker.basePort));
-    const keeper =
+    const runtimes = servers.map((at) => ({ ...at, runtime: openRuntime(environment, at.region, guarded) }));
+    const keepers = runtimes.flatMap(({ region, database, secrets, runtime }) =>
       secrets === undefined
         ? []
-        : [
-            new Keeper(
-              `${region.name}-keeper`,
-              {
-                environment: environment.name,
-                region: region.name,
-                image: getImage(images, "keeper"),
-                docker,
-                port: basePort + 99,
-                database,
-                secrets,
-              },
-              { ...child, dependsOn: [tenants] },
-            ),
-          ];
-    const fleets = rollout.fleets.map(
-      ({ release, target }) =>
-        new Fleet(
+        : runtime.keeper(
+            `${region.name}-keeper`,
+            {
+              environment: environment.name,
+              region: region.name,
+              image: getImage(images, "keeper"),
+              database,
+              secrets,
+            },
+            { ...child, dependsOn: [tenants] },
+          ),
+    );
+    const fleets = rollout.fleets.flatMap(({ release, target }) =>
+      runtimes.map(({ region, database, secrets, runtime }) => {
+        const probeTenant = probeTenantOf(release, region.name, environment.regions);
+        return runtime.fleet(
           `${release.id}-${region.name}`,
-          { environment: environment.name, release, target, images, docker, basePort, database, secrets },
+          { environment: environment.name, release, target, images, probeTenant, database, secrets },
           { ...child, dependsOn: [tenants] },
-        ),
+        );
+      }),
     );
 
     const flags = (phase: "off" | "on", names: readonly string[], after: readonly pulumi.Resource[]): Flags =>
@@ -146,13 +130,14 @@ export class Platform extends pulumi.ComponentResource {
             wave: wave.name,
             waves: rollout.waves.map((other) => ({ name: other.name, selector: other.selector })),
             regions: targets,
+            ...residency,
             release: wave.target,
             ...(wave.back === undefined ? {} : { back: wave.back }),
             releaseRoles,
             deadlineSeconds: 1500,
             concurrency: 2,
             ...(environment.backup === undefined ? {} : { backup: environment.backup }),
-            prepareAfter: [tenants, flagsOff, ...keeper],
+            prepareAfter: [tenants, flagsOff, ...keepers],
             cutoverAfter: [...fleets, ...waves.map((before) => before.cutover)],
             isLeaving: environment.leaving.includes(wave.name),
           },
@@ -177,4 +162,36 @@ export class Platform extends pulumi.ComponentResource {
     this.tenants = tenants.summary;
     this.registerOutputs({ waves: this.waves, tenants: this.tenants });
   }
+}
+
+/** What stands for good in one region. */
+interface RegionServers {
+  readonly region: Environment["regions"][number];
+  readonly database: Database;
+  /** Absent when the environment has no Vault. */
+  readonly secrets?: Secrets;
+}
+
+function serversOf(
+  environment: Environment,
+  region: Environment["regions"][number],
+  rollout: Rollout,
+  child: pulumi.ComponentResourceOptions,
+): RegionServers {
+  const releaseRoles = rollout.targets.map((target) => target.role);
+  const url = resolveReference(region.postgres.url);
+  const database = () => new Database(region.name, { url, releaseRoles }, child);
+  if (!environment.present.vault || region.vault === undefined) return { region, database: database() };
+  const secrets = new Secrets(
+    region.name,
+    {
+      environment: environment.name,
+      address: resolveReference(region.vault.address),
+      token: pulumi.secret(resolveReference(region.vault.token)),
+      releases: rollout.vaultReleases,
+      isLeaving: environment.leaving.includes("vault"),
+    },
+    child,
+  );
+  return { region, secrets, database: database() };
 }

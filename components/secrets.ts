@@ -35,6 +35,8 @@ export interface VaultLogin {
  */
 export class Secrets extends pulumi.ComponentResource {
   readonly address: pulumi.Output<string>;
+  /** TCP port of the address. */
+  readonly port: pulumi.Output<number>;
   readonly transitMount: pulumi.Output<string>;
   /** By release id. */
   readonly logins: Readonly<Record<string, VaultLogin>>;
@@ -100,9 +102,15 @@ export class Secrets extends pulumi.ComponentResource {
       "keys/kek-*": ["read"],
     });
     this.address = pulumi.output(args.address);
+    this.port = this.address.apply(portOf);
     this.transitMount = transit.path;
     this.registerOutputs({ address: this.address, transitMount: this.transitMount });
   }
+}
+
+function portOf(address: string): number {
+  const { port, protocol } = new URL(address);
+  return port !== "" ? Number(port) : protocol === "https:" ? 443 : 80;
 }
 
 function policyText(mount: string, capabilities: Record<string, readonly string[]>): string {

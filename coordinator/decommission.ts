@@ -7,7 +7,7 @@ import { findNeeds } from "./decommission/needs.ts";
 import type { Needs } from "./decommission/needs.ts";
 import { deletedElsewhere, environmentWithout, needsUnprotecting, subjectOf, takeOut } from "./decommission/subject.ts";
 import type { Subject } from "./decommission/subject.ts";
-import { openRegistry, readFacts } from "./environment-facts.ts";
+import { openRegistry, readFacts, readTenants } from "./environment-facts.ts";
 import type { EnvironmentStack } from "./environment-stack.ts";
 import { gitPatch, pathInRepository } from "./patch.ts";
 import { Refusal } from "./outcome.ts";
@@ -95,7 +95,7 @@ export async function decommission(
 }
 
 async function refuseNeeds({ subject, environment, without, file, registry, options }: Removal): Promise<Needs> {
-  const needs = await findNeeds(subject, environment, without, await registry.projection.overview());
+  const needs = await findNeeds(subject, environment, without, await readTenants(environment, registry));
   const keepers = needs.keepers.map(({ id }) => id);
   const isGivenUp = (options.shredKeysets ?? "").trim() !== "";
   const reasons = [

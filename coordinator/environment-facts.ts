@@ -29,7 +29,10 @@ export interface EnvironmentFacts {
   readonly asOf: Date;
 }
 
-/** The registry of an environment's first region. @param isReadOnly logs in as rc_reader */
+/**
+ * The registry of an environment's first region: it holds what speaks of the whole environment (holds, records, wave steps,
+ * verifications). Tenants, routes and the projection stand in the registry of their own region. @param isReadOnly logs in as rc_reader
+ */
 export function openRegistry(environment: Environment, options: { readonly isReadOnly?: boolean } = {}): Registry {
   const [region] = environment.regions;
   if (region === undefined) throw new Error(`environment ${environment.name} has no region; add one to the stack file`);
@@ -40,7 +43,7 @@ export function openRegistry(environment: Environment, options: { readonly isRea
 export async function readFacts(environment: Environment, registry: Registry): Promise<EnvironmentFacts> {
   try {
     const [tenants, holds, waveSteps, verifications, rescinded] = await Promise.all([
-      registry.projection.overview(),
+      readTenants(environment, registry),
       registry.holds.inForce(environment.name),
       registry.waveSteps.list(environment.name),
       registry.records.listVerifications(environment.name),
@@ -63,6 +66,21 @@ export async function readFacts(environment: Environment, registry: Registry): P
     if (isAbsent(error)) return emptyFacts(environment);
     throw unreadable(environment, error);
   }
+}
+
+/** Tenants of all regions, each read from its own region's registry by one query. */
+export async function readTenants({ regions }: Environment, home: Registry): Promise<TenantOverview[]> {
+  const [first, ...others] = regions;
+  if (first === undefined || others.length === 0) return home.projection.overview();
+  const elsewhere = others.map(async ({ name, postgres }) => {
+    const registry = new Registry(registryUrl(resolveReference(postgres.url)), { isReadOnly: true });
+    try {
+      return await registry.projection.overview(name);
+    } finally {
+      await registry.close();
+    }
+  });
+  return (await Promise.all([home.projection.overview(first.name), ...elsewhere])).flat();
 }
 
 /**

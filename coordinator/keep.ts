@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { resolveReference } from "../migrations/reference.ts";
+import { registryUrl } from "../migrations/registry/registry-session.ts";
+import { Registry } from "../migrations/registry/registry.ts";
 import { Transit } from "../migrations/vault/transit.ts";
 import { parseEnvironment } from "../releases/environment.ts";
-import { openRegistry } from "./environment-facts.ts";
 import { Keeper } from "./keeper.ts";
 import { serveKeeper } from "./keeper-server.ts";
 import type { Report } from "./outcome.ts";
@@ -52,7 +53,7 @@ export async function keep(options: KeepOptions, { terminal, ...rest }: Surround
     token: resolveReference(region.vaultToken),
     mount: region.transitMount ?? `transit-${environment.name}`,
   });
-  const registry = openRegistry(environment);
+  const registry = new Registry(registryUrl(resolveReference(region.postgresUrl)));
   const keeper = new Keeper({
     environment: environment.name,
     region,

@@ -1,4 +1,4 @@
-// Entry of the keeper's container: settings come from its environment (components/keeper.ts), nothing from a checkout.
+// The keeper of a container: settings come from its environment (components/keeper.ts), nothing from a checkout.
 import { registryUrl } from "../migrations/registry/registry-session.ts";
 import { Registry } from "../migrations/registry/registry.ts";
 import { Transit } from "../migrations/vault/transit.ts";
@@ -22,7 +22,7 @@ const transit = new Transit({
 const registry = new Registry(registryUrl(postgresUrl));
 const region = { name: setting("REGION"), postgresUrl: "env:POSTGRES_URL" };
 const keeper = new Keeper({ environment, region, registry, transit, log });
-const server = await serveKeeper(keeper, Number(setting("PORT")));
+const server = await serveKeeper(keeper, Number(setting("PORT")), process.env["HOST"]);
 log(`keeping ${environment}, region ${region.name}`);
 
 const stop = new AbortController();

@@ -4,11 +4,12 @@ import { heartbeatLimitMs } from "./keeper.ts";
 import type { Keeper } from "./keeper.ts";
 
 /**
- * Health and numbers of a keeper on 127.0.0.1: `/healthz` and `/readyz` (200, or 503 when no round has ended for a minute), `/metrics`
+ * Health and numbers of a keeper: `/healthz` and `/readyz` (200, or 503 when no round has ended for a minute), `/metrics`
  * in Prometheus' text format.
+ * @param host address to listen at; in a pod every one of them
  * @returns once it listens
  */
-export async function serveKeeper(keeper: Keeper, port: number): Promise<Server> {
+export async function serveKeeper(keeper: Keeper, port: number, host = "127.0.0.1"): Promise<Server> {
   const server = createServer((request, response) => {
     const { health } = keeper;
     if (request.url === "/metrics") {
@@ -21,7 +22,7 @@ export async function serveKeeper(keeper: Keeper, port: number): Promise<Server>
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(port, host, resolve);
   });
   return server;
 }

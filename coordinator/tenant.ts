@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { onboardTenants } from "../migrations/onboarding.ts";
+import { findResidencyFault } from "../migrations/registry/residency.ts";
 import { findWave } from "../migrations/registry/selector.ts";
 import { getPinned } from "../releases/catalog.ts";
 import { parseEnvironment } from "../releases/environment.ts";
@@ -50,6 +51,11 @@ export async function onboard(
     );
   }
   const tags = options.tags ?? [];
+  const misplaced = ids.flatMap((id) => findResidencyFault(environment.residency, { id, tags }, region.name) ?? []);
+  if (misplaced.length > 0)
+    throw new Error(
+      `nothing was onboarded: ${misplaced.join("; ")}; choose with --region, or correct residency in ${file.path}`,
+    );
   const groups = new Map<string, string[]>();
   for (const id of ids) {
     const wave = findWave(environment.waves, { id, tags: [...tags], isProbe: false, status: "active" });

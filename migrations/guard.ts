@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { MigrationResource } from "./migration-resource.ts";
+import type { ResidencyRule } from "./registry/residency.ts";
 import type { RegionTarget, ReleaseTarget, WaveSelector } from "./wave-inputs.ts";
 
 /** Plain JSON of the guard: what the whole program wants, before anything of it is made. */
@@ -7,6 +8,8 @@ export interface GuardInputs {
   readonly kind: "guard";
   readonly environment: string;
   readonly regions: readonly RegionTarget[];
+  /** Who may live where; absent when there is no rule. */
+  readonly residency?: readonly ResidencyRule[];
   readonly waves: readonly {
     readonly name: string;
     readonly selector: WaveSelector;

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { lasting, MigrationResource } from "./migration-resource.ts";
+import type { ResidencyRule } from "./registry/residency.ts";
 import type { RegionTarget, ReleaseTarget, WaveSelector } from "./wave-inputs.ts";
 
 /** Plain JSON of the node: seed tenants and the probe tenant of each release. */
@@ -7,6 +8,8 @@ export interface TenantsInputs {
   readonly kind: "tenants";
   readonly environment: string;
   readonly regions: readonly RegionTarget[];
+  /** Who may live where; absent when there is no rule. */
+  readonly residency?: readonly ResidencyRule[];
   /** Tenants of the stack file; those that exist already are left as they are. */
   readonly seeds: readonly { readonly id: string; readonly tags: readonly string[]; readonly region?: string }[];
   readonly waves: readonly {

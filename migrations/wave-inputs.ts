@@ -1,3 +1,5 @@
+import type { ResidencyRule } from "./registry/residency.ts";
+
 /** Plain JSON that every wave node gets: what to move, where it is, who belongs to the wave. No credentials, no counts. */
 export interface WaveInputs {
   /** `prepare`, `cutover` or `finalize`. */
@@ -7,6 +9,8 @@ export interface WaveInputs {
   /** All waves in order: a tenant belongs to the first whose selector matches. */
   readonly waves: readonly { readonly name: string; readonly selector: WaveSelector }[];
   readonly regions: readonly RegionTarget[];
+  /** Who may live where; absent when there is no rule. */
+  readonly residency?: readonly ResidencyRule[];
   /** The pinned release: where the wave has to end. */
   readonly release: ReleaseTarget;
   /** The release that the wave comes from or may go back to; absent when there is none. */
@@ -68,4 +72,9 @@ export interface RegionTarget {
   readonly vaultToken?: string;
   /** @default `transit-<environment>` */
   readonly transitMount?: string;
+}
+
+/** The tenant of a release's own, `probe-r1`; with the region's name where there are several regions: a tenant lives in one. */
+export function probeTenantOf(release: { readonly id: string }, region: string, regions: readonly unknown[]): string {
+  return regions.length === 1 ? `probe-${release.id}` : `probe-${release.id}-${region}`;
 }

@@ -21,13 +21,41 @@ export function crossFaults(raw: unknown, file: string): Fault[] {
     ...leavingFaults(environment, file),
     ...repeatedFaults("tenants", "id", environment, file),
     ...repeatedFaults("regions", "name", environment, file),
+    ...repeatedFaults("residency", "tag", environment, file),
+    ...homeFaults(environment, file),
     ...plannedFaults(environment, file),
   ];
 }
 
+/** Residency and seed tenants speak of regions of this file. */
+function homeFaults(environment: Piece, file: string): Fault[] {
+  const known = listOf(environment["regions"]).map((region) => pieceOf(region)["name"]);
+  const fault = (path: readonly PropertyKey[], name: unknown): Fault[] =>
+    typeof name !== "string" || known.includes(name)
+      ? []
+      : [at(path, name, `a region of this file: ${known.join(", ")}`, file)];
+  return [
+    ...listOf(environment["residency"]).flatMap((rule, index) =>
+      listOf(pieceOf(rule)["regions"]).flatMap((name, place) => fault(["residency", index, "regions", place], name)),
+    ),
+    ...listOf(environment["tenants"]).flatMap((tenant, index) =>
+      fault(["tenants", index, "region"], pieceOf(tenant)["region"]),
+    ),
+  ];
+}
+
 function runtimeFaults(environment: Piece, file: string): Fault[] {
-  if (environment["runtime"] === "docker" && environment["docker"] === undefined) {
-    return [at(["docker"], undefined, "host and basePort, because runtime is docker", file)];
+  const regions = listOf(environment["regions"]);
+  if (environment["runtime"] === "docker") {
+    const mend = `keep one region in ${file}, or set runtime to kubernetes and give each region a cluster`;
+    return [
+      ...(environment["docker"] === undefined
+        ? [at(["docker"], undefined, "host and basePort, because runtime is docker", file)]
+        : []),
+      ...(regions.length > 1
+        ? [at(["regions"], `${regions.length} regions`, "one region: runtime docker is one host", file, mend)]
+        : []),
+    ];
   }
   if (environment["runtime"] !== "kubernetes") return [];
   return listOf(environment["regions"]).flatMap((region, index) =>

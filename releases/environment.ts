@@ -20,8 +20,8 @@ const region = closed({
   postgres: closed({ kind: external, url: secretReference }),
   vault: closed({ kind: external, address: reference, token: secretReference }).optional(),
   milvus: closed({ kind: external, address: reference, token: secretReference }).optional(),
-  /** Kubernetes only: the context of the kubeconfig. */
-  cluster: closed({ context: sentence }).optional(),
+  /** Needed by runtime kubernetes. `kubeconfig`: file or content; @default KUBECONFIG, else ~/.kube/config. */
+  cluster: closed({ context: sentence, kubeconfig: reference.optional() }).optional(),
 });
 
 const tag = text(/^[a-z][a-z0-9-]{0,40}$/, "a tag of small letters, digits and dashes");
@@ -48,7 +48,18 @@ export const wavePinsSchema = closed({
   now: pin,
   back: text((value) => value === "none" || findPinIn(value) !== undefined, `${pinForm}; or none`),
 });
-export const tenantSchema = closed({ id: tenantId, tags: z.array(tag, { error: "a list of tags" }).default([]) });
+export const tenantSchema = closed({
+  id: tenantId,
+  tags: z.array(tag, { error: "a list of tags" }).default([]),
+  /** Where it lives. @default the first region */
+  region: slug.optional(),
+});
+
+/** Tenants with this tag may run in these regions only. */
+const residencyRule = closed({
+  tag,
+  regions: z.array(slug, { error: "a list of regions" }).min(1, { error: "at least one region" }),
+});
 
 const approval = closed({
   /** People who must approve, each of them another one. */
@@ -72,6 +83,8 @@ export const environmentSchema = closed({
   name: text(/^[a-z][a-z0-9-]{1,20}$/, "2 to 21 small letters, digits and dashes, a letter first"),
   runtime: oneOf(["docker", "kubernetes"]),
   regions: z.array(region, { error: "a list of regions" }).min(1, { error: "at least one region" }),
+  /** Who may live where; a tenant without any of these tags may live everywhere. */
+  residency: z.array(residencyRule, { error: "a list of rules: tag, then regions" }).default([]),
   /** Needed by runtime docker. `basePort`: first of 100 free ports. */
   docker: closed({ host: reference, basePort: reference }).optional(),
   /** The image of every `<release>/<service>`, or the file that holds them; `coordinator images resolve` writes either. */

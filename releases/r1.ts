@@ -2,20 +2,20 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r1Sources = {
-  "platform-api": "f23103cd982c8780d3783619ae394eaa63ba202e70a815efdf0d5433ea5c02c7",
-  "knowledge-rag": "5a8b6577e62ea0e1a84e37c77ae818efb990410e0982801cf08b984e64cc8f32",
-  "agent-orchestrator": "e0a08fe952944d430684418dc73801932b7cbcfbb37f1d2605c4f7ef75694ac2",
-  observability: "9096581188599f36d6d123a76b52409ac6f2e485091abbdac3b5a2f403bfe477",
+  "platform-api": "25c1dd5220d6b9d1ea8692e801b3f8b2b57bdaeb50a8e164262fbe7e7b640ecd",
+  "knowledge-rag": "644ee5ec88ddbd15f428ef9861337fc63dfcb231a3ecaa7fbd4db50114ebdf39",
+  "agent-orchestrator": "9ac92bfcbf4a23ba7daad238cfecd8f1bc7a60ea7a8a04c5456710cf39dc52f3",
+  observability: "998a8add7aaf309c0255e8d31e573bd5c4e2f30976cf1f347ab09612b6daffa9",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };
 
-/** R1 Beta: the platform on one Docker host, prompts in clear, the Alembic baseline. */
+/** R1 Beta: prompts in clear, the Alembic baseline; on one Docker host, or in clusters where an environment begins there. */
 export const r1: Release = {
   id: "r1",
   version: "1.0.0",
   title: "Beta / MVP",
-  runtimes: ["docker"],
+  runtimes: ["docker", "kubernetes"],
   services: [
     {
       name: "kong",
@@ -80,7 +80,7 @@ export const r1: Release = {
   ],
   vault: { isNeeded: false, engines: [], authMethods: [], needsAuditDevice: false },
   milvus: { isNeeded: false },
-  regions: { minimum: 1, maximum: 1 },
+  regions: { minimum: 1, maximum: 5 },
   schema: { expandTo: "0001", contractTo: "0001", oldestOn: { expand: "r1", contract: "r1" } },
   data: [],
   flags: [
@@ -108,7 +108,10 @@ export const r1: Release = {
       { id: "seed", text: "The seed tenants are named in the stack file" },
     ],
     readiness: [
-      { id: "host", text: "The Docker host has room for the fleet: 2.25 cores and 1.2 GiB" },
+      {
+        id: "host",
+        text: "The Docker host, or each cluster, has room for the fleet: 1.75 cores and 0.9 GiB for one pod of each service",
+      },
       { id: "on-call", text: "Somebody is on call and has read the rollback runbook" },
     ],
     testing: [
@@ -142,7 +145,7 @@ export const r1: Release = {
     },
   ],
   notes: [
-    "First release: gateway, Platform API, Agent Orchestrator, Knowledge & RAG and Observability on one Docker host.",
+    "First release: gateway, Platform API, Agent Orchestrator, Knowledge & RAG and Observability, on one Docker host or on Kubernetes.",
     "One PostgreSQL database per tenant with pgvector; the schema starts at Alembic revision 0001.",
   ],
   breakingChanges: [],

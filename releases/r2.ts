@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r2Sources = {
-  "platform-api": "8e53f0623a3c9bd5ecfee6fdcbdd110d8b198929787de1912c5e245923691dca",
-  "knowledge-rag": "589a857e2ab4ca02e824ee09dfae6819c415b3eb638ed9c076d7cb3e7a4e1530",
-  "agent-orchestrator": "3d1de6efffb62a8a20af33f36c5ff9c441885de59a68e3aa948b26af80ce6f25",
-  observability: "b1d5a65e45a96b999096cf2626a7e0fcd47d29568917937acf4121ace5996077",
+  "platform-api": "8369343a67d219d3b52d2e3bd0bafedb49701386522ca973e16b92fa7b8a677a",
+  "knowledge-rag": "0d95141a86b3f19678ef8c3e32746cdaaea7f0843b2520ccc0dea72c90fa2fd5",
+  "agent-orchestrator": "c57e16b4f3ec3094d6d2844ca453e85ed0e251a6bb114a8419b35b51dc6449a0",
+  observability: "502dc898a34c27b3994f6f4898c4469ee310e2262cf35386be2ddc105d2be6e1",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };
@@ -80,7 +80,7 @@ export const r2: Release = {
   ],
   vault: { isNeeded: true, engines: ["transit"], authMethods: ["approle"], needsAuditDevice: true },
   milvus: { isNeeded: false },
-  regions: { minimum: 1, maximum: 1 },
+  regions: { minimum: 1, maximum: 5 },
   schema: { expandTo: "0002", contractTo: "0003", oldestOn: { expand: "r1", contract: "r2" } },
   data: [
     {

@@ -17,8 +17,7 @@ export async function removeLeftovers({ regions }: Environment, { keepers, spare
   const urls = new Map(regions.map((region) => [region.name, resolveReference(region.postgres.url)]));
   const urlOf = (tenant: TenantOverview): string => urls.get(tenant.region) ?? "";
   for (const tenant of keepers) await deleteKeysets(urlOf(tenant), tenant);
-  for (const probe of spareProbes)
-    await removeProbe(urlOf(probe), resolveReference(regions[0]?.postgres.url ?? ""), probe);
+  for (const probe of spareProbes) await removeProbe(urlOf(probe), probe);
 }
 
 /** @throws when a mirror has moved away from `off` meanwhile: then the keysets are needed, and nothing is deleted */
@@ -38,7 +37,7 @@ async function deleteKeysets(url: string, { id, database }: TenantOverview): Pro
 }
 
 /** The database first: a row without a database is finished by the next run, a database without a row stops onboarding. */
-async function removeProbe(url: string, registryServer: string, { id, database }: TenantOverview): Promise<void> {
+async function removeProbe(url: string, { id, database }: TenantOverview): Promise<void> {
   const operator = await connect({ url, database: new URL(url).pathname.slice(1) || "postgres", applicationName });
   try {
     await operator.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(database)} WITH (FORCE)`);
@@ -46,7 +45,7 @@ async function removeProbe(url: string, registryServer: string, { id, database }
     await operator.end();
   }
   const registry = await connect({
-    url: registryServer,
+    url,
     database: registryDatabase,
     role: "rc_migrator",
     applicationName,

@@ -28,7 +28,7 @@ export function serviceEntry(service: string, release: string): string {
 
 /** Entry file of the keeper, or undefined while there is none. */
 export function findKeeperEntry(): string | undefined {
-  const entry = "coordinator/keeper-entry.ts";
+  const entry = "coordinator/worker-entry.ts";
   return existsSync(join(repositoryFolder, entry)) ? entry : undefined;
 }
 

@@ -55,6 +55,7 @@ function waveInputs(inputs: GuardInputs, wave: GuardInputs["waves"][number]): Wa
     wave: wave.name,
     waves: inputs.waves.map(({ name, selector }) => ({ name, selector })),
     regions: inputs.regions,
+    ...(inputs.residency === undefined ? {} : { residency: inputs.residency }),
     release: wave.release,
     ...(wave.back === undefined ? {} : { back: wave.back }),
     releaseRoles: inputs.releaseRoles,

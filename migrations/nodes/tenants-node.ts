@@ -4,9 +4,10 @@ import { resolveReference } from "../reference.ts";
 import { ensureRegistry } from "../registry/registry-schema.ts";
 import { registryUrl } from "../registry/registry-session.ts";
 import type { Registry } from "../registry/registry.ts";
+import { findResidencyFault } from "../registry/residency.ts";
 import { findWave } from "../registry/selector.ts";
 import type { TenantsInputs } from "../tenants.ts";
-import type { RegionTarget, ReleaseTarget } from "../wave-inputs.ts";
+import { probeTenantOf, type RegionTarget, type ReleaseTarget } from "../wave-inputs.ts";
 import type { MigrationNode } from "./node.ts";
 import { isPlatformAbsent, withRegistries } from "./wave-members.ts";
 
@@ -21,6 +22,15 @@ interface Wanted {
 /** Makes the registry's tables, and onboards the seed and probe tenants that are not there yet. */
 export const tenantsNode: MigrationNode<TenantsInputs> = {
   id: (inputs) => `tenants:${inputs.environment}`,
+
+  refusals: async (inputs) =>
+    inputs.seeds.flatMap((seed) => {
+      const region = seed.region ?? inputs.regions[0]?.name ?? "";
+      const reason = findResidencyFault(inputs.residency ?? [], seed, region);
+      return reason === undefined
+        ? []
+        : [{ property: "seeds", reason: `${reason}; name its region in the stack file` }];
+    }),
 
   async isUnfinished(inputs) {
     return withRegistries(
@@ -89,7 +99,7 @@ async function missing(inputs: TenantsInputs, registries: ReadonlyMap<RegionTarg
         .filter((seed) => (seed.region ?? home?.name) === region.name)
         .map(({ id, tags }) => ({ id, tags, isProbe: false, release: releaseFor(inputs, id, tags) }));
       const probes = inputs.probes.map((release) => ({
-        id: probeOf(inputs, release, region),
+        id: probeTenantOf(release, region.name, inputs.regions),
         tags: [],
         isProbe: true,
         release,
@@ -109,9 +119,4 @@ function releaseFor(inputs: TenantsInputs, id: string, tags: readonly string[]):
       `tenant ${id} (tags: ${tags.join(", ") || "none"}) falls into no wave; give the last wave the selector {rest: true}`,
     );
   return release;
-}
-
-/** Probe tenants carry the region's name where there are several regions: a tenant lives in one. */
-function probeOf(inputs: TenantsInputs, release: ReleaseTarget, region: RegionTarget): string {
-  return inputs.regions.length === 1 ? `probe-${release.id}` : `probe-${release.id}-${region.name}`;
 }

@@ -9,6 +9,7 @@ import { registryDatabase } from "../registry/registry-session.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Refusal } from "./node.ts";
+import { residencyRefusals } from "./residency-refusals.ts";
 import { vaultRefusals } from "./vault-refusals.ts";
 import { goesBack, isPlatformAbsent, readWholeWave, withRegistries } from "./wave-members.ts";
 import type { WaveMember, WholeWave } from "./wave-members.ts";
@@ -57,7 +58,8 @@ async function readStanding(inputs: WaveInputs): Promise<Standing> {
       const wave = await readWholeWave(inputs, registries);
       const moving = wave.active.filter((member) => !isThere(inputs, member));
       const steps = stepRefusals(inputs, [...moving, ...wave.suspended]);
-      return { refusals: [...(await forbiddenBy(inputs, registries)), ...steps], wave };
+      const misplaced = await residencyRefusals(inputs, registries);
+      return { refusals: [...(await forbiddenBy(inputs, registries)), ...misplaced, ...steps], wave };
     });
   } catch (error) {
     if (isPlatformAbsent(error)) return { refusals: [] };

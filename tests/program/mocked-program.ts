@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import { Platform } from "../../components/platform.ts";
+import { loadRuntime } from "../../components/runtime.ts";
 import { parseEnvironment } from "../../releases/environment.ts";
 import { rolloutOf } from "../../releases/rollout.ts";
 
@@ -10,14 +11,33 @@ export interface AskedResource {
   readonly type: string;
   readonly name: string;
   readonly inputs: Record<string, unknown>;
+  /** Name of the explicit provider; undefined for the default one. */
+  readonly provider: string | undefined;
+  /** Place in the order in which the program asked: what a resource depends on is asked for before it. */
+  readonly place: number;
 }
+
+/** An object without a name of its own gets one. */
+const named = ({ metadata }: Record<string, unknown>) => ({
+  metadata: { name: "mocked-name", ...(metadata as object) },
+});
 
 /** Outputs that only a server could know, by type; a type that is not here may not appear in the program. */
 const computed: Readonly<Record<string, (inputs: Record<string, unknown>) => Record<string, unknown>>> = {
   "pulumi:providers:docker": () => ({}),
+  "pulumi:providers:kubernetes": () => ({}),
   "pulumi:providers:postgresql": () => ({}),
   "pulumi:providers:vault": () => ({}),
   "docker:index/container:Container": () => ({}),
+  "kubernetes:apps/v1:Deployment": named,
+  "kubernetes:autoscaling/v2:HorizontalPodAutoscaler": named,
+  "kubernetes:batch/v1:Job": named,
+  "kubernetes:core/v1:Namespace": named,
+  "kubernetes:core/v1:ResourceQuota": named,
+  "kubernetes:core/v1:Secret": named,
+  "kubernetes:core/v1:Service": named,
+  "kubernetes:networking.k8s.io/v1:NetworkPolicy": named,
+  "kubernetes:policy/v1:PodDisruptionBudget": named,
   "postgresql:index/database:Database": () => ({}),
   "postgresql:index/grantRole:GrantRole": () => ({}),
   "postgresql:index/role:Role": () => ({}),
@@ -43,6 +63,19 @@ const variables: Readonly<Record<string, string>> = {
   RC_VAULT_TOKEN: "mocked-token",
   DOCKER_HOST: "unix:///run/docker.sock",
   RC_FLEET_BASE_PORT: "18000",
+  ...Object.fromEntries(
+    ["STAGING", "PROD"].flatMap((stack) => [
+      [`RC_${stack}_KUBECONFIG`, "/nowhere/kubeconfig"],
+      ...["EU", "US"].flatMap((region) => [
+        [
+          `RC_${stack}_${region}_POSTGRES_URL`,
+          `postgresql://operator:hunter2@${region.toLowerCase()}.example:5432/postgres?sslmode=verify-full`,
+        ],
+        [`RC_${stack}_${region}_VAULT_ADDR`, `https://vault.${region.toLowerCase()}.example:8200`],
+        [`RC_${stack}_${region}_VAULT_TOKEN`, "mocked-token"],
+      ]),
+    ]),
+  ),
 };
 
 /** The stack file's environment, with changes on top. */
@@ -73,8 +106,10 @@ export async function runMocked(environment: unknown, imagesFile: string): Promi
       call: (args) => {
         throw new Error(`the program calls ${args.token}, which has no mock`);
       },
-      newResource: ({ type, name, inputs, id }) => {
-        asked.push({ type, name, inputs: inputs as Record<string, unknown> });
+      newResource: ({ type, name, inputs, provider, id }) => {
+        // `urn:..::<name>::<id>`
+        const by = provider?.split("::").at(-2);
+        asked.push({ type, name, inputs: inputs as Record<string, unknown>, provider: by, place: asked.length });
         if (type.startsWith("release-coordinator:")) return { id: undefined, state: inputs as object };
         const outputs = computed[type];
         if (outputs === undefined) {
@@ -90,7 +125,8 @@ export async function runMocked(environment: unknown, imagesFile: string): Promi
   );
   try {
     const parsed = parseEnvironment(environment);
-    const platform = new Platform(parsed.name, { environment: parsed, rollout: rolloutOf(parsed) });
+    const openRuntime = await loadRuntime(parsed);
+    const platform = new Platform(parsed.name, { environment: parsed, rollout: rolloutOf(parsed), openRuntime });
     // A throwing mock never settles its resource: the clock ends the wait.
     await Promise.race([
       new Promise((resolve) => pulumi.output(platform.waves).apply(resolve)),

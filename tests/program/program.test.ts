@@ -26,7 +26,9 @@ describe("the program, under mocks", () => {
   after(() => rmSync(folder, { recursive: true }));
 
   const pins = (now: string | undefined, back: string | undefined) => (environment: Record<string, unknown>) => {
-    environment["pins"] = { canary: { now, back }, general: { now, back } };
+    environment["pins"] = Object.fromEntries(
+      Object.keys(environment["pins"] as object).map((wave) => [wave, { now, back }]),
+    );
     if (now === r1 && back === "none") environment["present"] = { vault: false, milvus: false };
   };
   const find = (asked: AskedResource[], name: string, type: string) =>
@@ -53,6 +55,16 @@ describe("the program, under mocks", () => {
     const asked = await runMocked(environmentOf("dev"), imagesFile);
     golden("dev", asked);
     assert.ok(find(asked, "r1-local", "Fleet") && find(asked, "r2-local", "Fleet"));
+  });
+
+  it("renders staging in two clusters, and its first release without Vault and keeper", async () => {
+    golden("staging", await runMocked(environmentOf("staging"), imagesFile));
+    golden("staging-r1", await runMocked(environmentOf("staging", pins(r1, "none")), imagesFile));
+  });
+
+  it("renders prod in two clusters as it is pinned, and at its next release with both fleets", async () => {
+    golden("prod", await runMocked(environmentOf("prod"), imagesFile));
+    golden("prod-r2", await runMocked(environmentOf("prod", pins(r2, r1)), imagesFile));
   });
 
   it("asks for the same number of resources for eight tenants and for eight hundred", async () => {

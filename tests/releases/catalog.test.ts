@@ -54,7 +54,7 @@ describe("catalog", () => {
   const mistakes: readonly [string, readonly PropertyKey[], unknown, string][] = [
     ["an id twice", ["id"], "r1", "r1.id"],
     ["a version that does not rise", ["version"], "1.0.0", "r2.version"],
-    ["a minimum of regions above the maximum", ["regions", "minimum"], 2, "r2.regions"],
+    ["a minimum of regions above the maximum", ["regions", "minimum"], 6, "r2.regions"],
     ["a release that follows a stranger", ["requires", "releases"], ["r7"], "r2.requires.releases"],
     ["a release that follows nothing", ["requires", "releases"], [], "r2.requires.releases"],
     ["a revision before the last", ["schema", "expandTo"], "0000", "r2.schema.expandTo"],

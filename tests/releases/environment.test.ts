@@ -233,13 +233,6 @@ describe("environment", () => {
       "planned.r3",
       /not before r2, planned for 2027-03-01/,
     ],
-    [
-      "two regions for a release of one",
-      ["regions", 1],
-      { ...exampleEnvironment().regions[0], name: "us" },
-      "pins.canary.now",
-      /a release for 2 region\(s\); r2 runs in 1 to 1/,
-    ],
   ];
   for (const [what, path, value, at, allowed] of refusals) {
     it(`refuses ${what}`, () => {
@@ -296,13 +289,5 @@ describe("environment", () => {
       faults.some((fault) => /open blockers; r3 has: The services of r3 have no source yet/.test(fault.allowed)),
     );
     assert.ok(faults.some((fault) => fault.path === "pins.canary.back" && fault.mend === "go one release at a time"));
-  });
-
-  it("refuses r1 on Kubernetes, where a cluster must be named", () => {
-    const faults = faultsOfEnvironment(withValue(exampleEnvironment(), ["runtime"], "kubernetes"));
-    assert.deepEqual(
-      faults.map((fault) => fault.path),
-      ["regions.0.cluster", "pins.canary.back", "pins.general.back"],
-    );
   });
 });

@@ -108,8 +108,8 @@ describe("promotion", () => {
   });
 
   it("refuses a runtime and a number of regions that the release was not made for", () => {
-    refusal(undefined, r1, { runtime: "kubernetes" }, /^r1 runs on docker, and this environment on kubernetes/);
-    refusal(r1, r2, { regions: 2 }, /^r2 runs in 1 to 1 regions, and this environment has 2/);
+    refusal(r2, r3, { runtime: "docker" }, /^r3 runs on kubernetes, and this environment on docker/);
+    refusal(r1, r2, { regions: 6 }, /^r2 runs in 1 to 5 regions, and this environment has 6/);
   });
 
   it("waits until every tenant has reached the release before", () => {

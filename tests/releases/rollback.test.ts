@@ -8,6 +8,7 @@ import { rollback, rollbackBudgetMinutes } from "../../releases/rules.ts";
 import { chainOf, mirrorStates } from "./synthetic-catalog.ts";
 
 const [r1, r2, r3] = ["r1", "r2", "r3"].map((id) => getRelease(id)) as [Release, Release, Release];
+const dockerOnly: Release = { ...r1, runtimes: ["docker"] };
 
 function at(position: MirrorState["position"], more: Partial<MirrorState> = {}): MirrorState {
   return {
@@ -111,7 +112,7 @@ describe("rollback", () => {
     ],
     [
       "a runtime the older release does not know",
-      () => rollback(r2, r1, [], { runtime: "kubernetes" }),
+      () => rollback(r2, dockerOnly, [], { runtime: "kubernetes" }, [dockerOnly, r2]),
       /^r1 runs on docker, and this environment on kubernetes: go forward/,
     ],
     [

@@ -6,7 +6,7 @@ import { serviceSettings } from "./service-settings.ts";
 export async function runService(addRoutes: AddRoutes, openBodies: OpenBodyStore): Promise<void> {
   const settings = serviceSettings(process.env);
   const app = buildService(settings, addRoutes, openBodies);
-  await app.listen({ host: "127.0.0.1", port: settings.port });
+  await app.listen({ host: settings.host ?? "127.0.0.1", port: settings.port });
   const stop = (): void => {
     // A request that hangs must not keep a fleet from leaving.
     setTimeout(() => process.exit(1), 8_000).unref();

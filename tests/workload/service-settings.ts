@@ -15,7 +15,9 @@ export interface ServiceSettings {
   readonly release: string;
   /** Full pin, e.g. `r1@9a0b11422fe0`: what a fenced caller is told in `X-Release`. */
   readonly pin: string;
-  /** TCP port on 127.0.0.1; 0 lets the system choose (tests). */
+  /** Address to listen at. @default 127.0.0.1; in a pod every address, for its peers are other pods */
+  readonly host?: string;
+  /** TCP port; 0 lets the system choose (tests). */
   readonly port: number;
   /** URL with `{tenant}` where the tenant's database suffix goes. */
   readonly databaseUrl: string;
@@ -45,6 +47,7 @@ export function serviceSettings(env: Readonly<Record<string, string | undefined>
     service: text("SERVICE"),
     release: text("RELEASE"),
     pin: text("RELEASE_PIN"),
+    ...(env.HOST === undefined ? {} : { host: text("HOST") }),
     port,
     databaseUrl,
     registryUrl: text("REGISTRY_URL"),
