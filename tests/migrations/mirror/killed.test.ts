@@ -19,6 +19,9 @@ import {
   undoContract,
 } from "./tenant-fixture.ts";
 
+/** Points on the way to a keyset. */
+const firstTimeOnly = /^key\./;
+
 describe("a worker that is killed", function () {
   this.timeout(300_000);
   let tenant: TestTenant;
@@ -124,9 +127,6 @@ describe("a worker that is killed", function () {
     ]);
   });
 });
-
-/** Points on the way to a keyset. */
-const firstTimeOnly = /^key\./;
 
 function kindThatReaches(point: FaultPoint): JobKind {
   if (point.startsWith("cutover.")) return "cutover";
