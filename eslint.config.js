@@ -39,6 +39,7 @@ const resourceFiles = [
   "finalize",
   "flags",
   "migration-resource",
+  "resource-row",
   "node-provider",
   "wave-announcement",
 ];

@@ -25,9 +25,18 @@ export abstract class MigrationResource extends pulumi.CustomResource {
   ) {
     providerText ??= readFileSync(serialisedProvider, "utf8");
     const outputs = { epoch: undefined, status: undefined, summary: undefined };
-    const inputs = { ...args, kind: type.kind, ...outputs, __provider: providerText };
-    super(`pulumi-nodejs:dynamic/migrations:${type.name}`, name, inputs, opts);
+    const token = `pulumi-nodejs:dynamic/migrations:${type.name}`;
+    const inputs = { ...args, kind: type.kind, ...outputs, __urn: urnOf(token, name, opts), __provider: providerText };
+    super(token, name, inputs, opts);
   }
+}
+
+/**
+ * The node's own URN, so that its provider can show progress in its row: the engine does not tell it. A promise, since an
+ * output of the parent would make the node wait for all of the parent's children, itself among them.
+ */
+function urnOf(token: string, name: string, opts: pulumi.CustomResourceOptions | undefined): Promise<string> {
+  return new Promise((resolve) => pulumi.createUrn(name, token, opts?.parent).apply(resolve));
 }
 
 /** Options of the nodes that stand for data: they never leave the state by accident, and leaving it changes no data. */

@@ -74,19 +74,21 @@ function isOutcome(key: string): boolean {
   return key === "status" || key === "summary" || key === "epoch";
 }
 
-async function run(inputs: Json): Promise<{ id: string; outs: Json }> {
+async function run(news: Json): Promise<{ id: string; outs: Json }> {
+  const inputs = plain(news);
   const node = await nodeOf(inputs);
-  const outcome: NodeOutcome = await node.run(inputs);
+  const { openResourceRow } = await import("./resource-row.ts");
+  const outcome: NodeOutcome = await node.run(inputs, openResourceRow(news["__urn"]));
   // One `undefined` in the outputs would fail the step after its side effect: the round trip drops it here.
   return { id: node.id(inputs), outs: JSON.parse(JSON.stringify({ ...inputs, ...outcome })) as Json };
 }
 
 export async function create(inputs: Json): Promise<{ id: string; outs: Json }> {
-  return run(plain(inputs));
+  return run(inputs);
 }
 
 export async function update(_id: string, _olds: Json, news: Json): Promise<{ outs: Json }> {
-  return { outs: (await run(plain(news))).outs };
+  return { outs: (await run(news)).outs };
 }
 
 /** A refresh never forgets a migration: the truth stays in the ledger, which `diff` reads. */

@@ -42,6 +42,7 @@ export async function build(
     for (const lane of lanes) await refuseStrayRows(run, lane);
   } else await begin(run, mirror, lanes);
   if (!isResumed || phase === "load") {
+    run.progress.expect("copied", await estimateRows(run, mirror, lanes));
     for (const lane of lanes) await load(run, lane, sealing);
     for (const lane of lanes) await refer(run, lane, sealing);
     await run.write(mirror, async (client) => {
@@ -74,6 +75,15 @@ async function refuseObstacles(run: Run, mirror: string): Promise<void> {
   const { job, sessions } = run;
   const obstacles = await findObstacles(sessions.control, job.tenant, definitionOf(job, mirror), releaseRoles(job));
   if (obstacles.length > 0) throw new Error(obstacles.map(obstacleText).join("\n"));
+}
+
+/** Rows that are still to be copied, as the planner's statistics have them: 0 where a table was never analysed. */
+async function estimateRows({ sessions }: Run, mirror: string, lanes: readonly Lane[]): Promise<number> {
+  const found = await sessions.control.query<{ rows: number }>(
+    "SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 AS rows FROM pg_class WHERE oid IN (SELECT to_regclass(quoted) FROM unnest($1::text[]) AS quoted)",
+    [lanes.map((lane) => lane.from.quoted)],
+  );
+  return (found.rows[0]?.rows ?? 0) - (await readTotals(sessions.control, mirror)).rows;
 }
 
 /** Whether an interrupted copy can go on: same tables, and capture has run all the time. */

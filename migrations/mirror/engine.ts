@@ -23,6 +23,7 @@ import type { JobKind, TenantJob, TenantResult } from "./job.ts";
 import { openKeysets, refuseEdited, refuseEditedUnlessVaultIsAway } from "./ledger-guard.ts";
 import { laneFrom, type PairShape, readShapes } from "./pair-shape.ts";
 import { ending, type MirrorGoal, mirrorGoals, preparation } from "./plan.ts";
+import type { OnProgress } from "./progress.ts";
 import { DeadlineError, Run } from "./run.ts";
 import { Sealing } from "./sealing.ts";
 
@@ -33,8 +34,8 @@ export const engineRole = "rc_migrator";
  * Brings a tenant's mirrors to the last position from which one short transaction reaches one that the pinned release
  * runs with. The release that runs now is not disturbed. Idempotent; never throws: see `status` and `reason`.
  */
-export function prepareTenant(job: TenantJob): Promise<TenantResult> {
-  return perform(job, async (run, goals) => {
+export function prepareTenant(job: TenantJob, onProgress?: OnProgress): Promise<TenantResult> {
+  return perform(job, onProgress, async (run, goals) => {
     for (const goal of goals) {
       const step = preparation(goal);
       const { name } = goal.definition;
@@ -66,8 +67,8 @@ export function prepareTenant(job: TenantJob): Promise<TenantResult> {
  * one short transaction per tenant. Without mirrors to move it still flips whereabouts and privileges. Idempotent; never
  * throws: see `status` and `reason`.
  */
-export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
-  return perform(job, async (run, goals) => {
+export function cutoverTenant(job: TenantJob, onProgress?: OnProgress): Promise<TenantResult> {
+  return perform(job, onProgress, async (run, goals) => {
     const moving = goals.filter((goal) => goal.authority !== goal.goal);
     const whereabouts = await findWhereabouts(run.sessions.control);
     const isThere = whereabouts?.release === job.release.id && whereabouts.pin === job.release.pin;
@@ -112,8 +113,8 @@ export function cutoverTenant(job: TenantJob): Promise<TenantResult> {
  * Takes the mirrors that `job.mirrors` names to their end: `switched` to `retired`, `mirroring` to `off`. Without names
  * nothing happens. Idempotent; never throws: see `status` and `reason`.
  */
-export function finalizeTenant(job: TenantJob): Promise<TenantResult> {
-  return perform(job, async (run, goals) => {
+export function finalizeTenant(job: TenantJob, onProgress?: OnProgress): Promise<TenantResult> {
+  return perform(job, onProgress, async (run, goals) => {
     for (const goal of goals) {
       const step = ending(goal);
       if (job.mirrors?.includes(goal.definition.name) !== true || step === "nothing") continue;
@@ -126,11 +127,12 @@ export function finalizeTenant(job: TenantJob): Promise<TenantResult> {
 }
 
 /** The three wishes by name, as worker and pool call them. */
-export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob) => Promise<TenantResult>>> = {
-  prepare: prepareTenant,
-  cutover: cutoverTenant,
-  finalize: finalizeTenant,
-};
+export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob, onProgress?: OnProgress) => Promise<TenantResult>>> =
+  {
+    prepare: prepareTenant,
+    cutover: cutoverTenant,
+    finalize: finalizeTenant,
+  };
 
 type Goals = readonly (MirrorGoal & { phase: MirrorState["phase"] })[];
 
@@ -140,6 +142,7 @@ const keeperPatienceMs = 15_000;
 /** Sessions, lock, takeover and the result: the same round every wish. @returns of `work`: milliseconds of the lock */
 async function perform(
   job: TenantJob,
+  onProgress: OnProgress | undefined,
   work: (run: Run, goals: Goals) => Promise<number | undefined>,
 ): Promise<TenantResult> {
   const startedAt = performance.now();
@@ -174,7 +177,7 @@ async function perform(
     for (const name of job.release.sinkMirrors) await ensureMirror(control, name);
     const mirrors = [...(await readMirrors(control)).keys()];
     const holder = `${hostname()} process ${process.pid}`;
-    run = new Run(job, sessions, connection, await takeOver(control, sessions.operator, mirrors, holder));
+    run = new Run(job, sessions, connection, await takeOver(control, sessions.operator, mirrors, holder), onProgress);
     // Read after the takeover: what the run before has committed in its last moment is in it.
     const ledger = await readMirrors(control);
     const goals = mirrorGoals(job, ledger).map((goal) => ({
@@ -197,7 +200,7 @@ async function perform(
   return {
     tenant: job.tenant,
     ...counts,
-    copiedRows: run?.copiedRows ?? 0,
+    copiedRows: run?.progress.rows("copied") ?? 0,
     ...(lockMs === undefined ? {} : { lockMs }),
     seconds: Math.round(performance.now() - startedAt) / 1000,
     status,

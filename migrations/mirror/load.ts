@@ -74,6 +74,6 @@ async function commitChunk(run: Run, lane: Lane, chunk: Chunk, ordinal: number, 
     await reached("chunk.ledger.after");
     await reached("chunk.commit.before");
   });
-  run.copiedRows += chunk.rows;
+  run.progress.add("copied", chunk.rows);
   await reached("chunk.commit.after");
 }

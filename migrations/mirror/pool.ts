@@ -2,7 +2,8 @@ import { fork } from "node:child_process";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { type JobKind, type TenantJob, type TenantResult, untouched } from "./job.ts";
-import type { WorkerOrder } from "./worker.ts";
+import type { OnProgress } from "./progress.ts";
+import type { WorkerOrder, WorkerReport } from "./worker.ts";
 
 /** How many tenants are worked on at once. */
 export interface PoolOptions {
@@ -10,6 +11,8 @@ export interface PoolOptions {
   readonly concurrency: number;
   /** Called as soon as a tenant is finished, in the order in which they finish. What it throws is thrown at the end. */
   readonly onResult?: (result: TenantResult) => void | Promise<void>;
+  /** Told how far each tenant is, while its worker runs. */
+  readonly onProgress?: OnProgress;
   /** Called with the process id of each worker as it starts; for drills. */
   readonly onWorker?: (tenant: string, pid: number) => void;
   /** No further tenant is started once this is aborted; those under way go on. */
@@ -72,8 +75,10 @@ async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): P
         seconds: seconds(),
       });
     });
-    worker.once("message", (message) => {
-      result = message as TenantResult;
+    worker.on("message", (message) => {
+      const report = message as WorkerReport;
+      if ("result" in report) result = report.result;
+      else options.onProgress?.(report.progress);
     });
     worker.once("exit", (code, signal) => {
       const reason = `its worker process ended with ${signal ?? `code ${code}`} before it could report; what was committed is in the ledger, the next run goes on`;

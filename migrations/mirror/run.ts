@@ -5,6 +5,7 @@ import type { MirrorState } from "../ledger/position.ts";
 import type { ConnectOptions } from "../postgres/connect.ts";
 import { inTransaction, type RetryOptions } from "../postgres/transaction.ts";
 import type { TenantJob } from "./job.ts";
+import { type OnProgress, ProgressCount } from "./progress.ts";
 
 /** The time of this run is over: it ends `partial` and the next one goes on. */
 export class DeadlineError extends Error {
@@ -30,19 +31,21 @@ export class Run {
   /** How further sessions on the tenant's database are opened, with the engine's role. */
   readonly connection: Omit<ConnectOptions, "applicationName">;
   readonly #epochs: Map<string, bigint>;
-  /** Rows copied so far. */
-  copiedRows = 0;
+  /** Rows copied and compared so far. */
+  readonly progress: ProgressCount;
 
   constructor(
     job: TenantJob,
     sessions: RunSessions,
     connection: Omit<ConnectOptions, "applicationName">,
     epochs: ReadonlyMap<string, bigint>,
+    onProgress?: OnProgress,
   ) {
     this.job = job;
     this.sessions = sessions;
     this.connection = connection;
     this.#epochs = new Map(epochs);
+    this.progress = new ProgressCount(job.tenant, onProgress);
   }
 
   /** After a cutover of this run's own: it has raised the epoch by one. */

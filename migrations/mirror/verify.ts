@@ -22,8 +22,13 @@ export class DifferenceError extends Error {
  * @throws {DifferenceError} with counts, never keys
  */
 export async function verify(run: Run, lane: Lane, sealing: Sealing): Promise<void> {
-  for (const unverified of await readRanges(run.sessions.control, lane.mirror, lane.id)) {
-    if (unverified.isVerified) continue;
+  const ranges = await readRanges(run.sessions.control, lane.mirror, lane.id);
+  const left = ranges.filter(({ isVerified }) => !isVerified);
+  run.progress.expect(
+    "compared",
+    left.reduce((sum, { rows }) => sum + rows, 0),
+  );
+  for (const unverified of left) {
     let range = unverified;
     run.checkDeadline();
     await reached("verify.before");
@@ -41,6 +46,7 @@ export async function verify(run: Run, lane: Lane, sealing: Sealing): Promise<vo
     await run.write(lane.mirror, (client, { epoch }) =>
       changeRanges(client, macs, [compared], { verifiedEpoch: epoch, root }),
     );
+    run.progress.add("compared", compared.rows);
     await reached("verify.after");
   }
 }

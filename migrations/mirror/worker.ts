@@ -1,12 +1,16 @@
 import { tenantJobs } from "./engine.ts";
 import { reached } from "./fault-point.ts";
-import type { JobKind, TenantJob } from "./job.ts";
+import type { JobKind, TenantJob, TenantResult } from "./job.ts";
+import type { TenantProgress } from "./progress.ts";
 
 /** What the pool sends to a worker: one job, once. */
 export interface WorkerOrder {
   readonly kind: JobKind;
   readonly job: TenantJob;
 }
+
+/** What a worker sends to the pool: progress any number of times, the result once and last. */
+export type WorkerReport = { readonly progress: TenantProgress } | { readonly result: TenantResult };
 
 /**
  * Entry of a child process that does one job for one tenant and ends. A process of its own, so that a tenant that
@@ -16,9 +20,12 @@ export interface WorkerOrder {
 function main(): void {
   process.once("disconnect", () => process.exit(1));
   process.once("message", (order: WorkerOrder) => {
-    void tenantJobs[order.kind](order.job).then(async (result) => {
+    // Nobody there to hear of progress is no failure: see "disconnect".
+    const tell = (progress: TenantProgress): void =>
+      void process.send?.({ progress } satisfies WorkerReport, undefined, undefined, () => {});
+    void tenantJobs[order.kind](order.job, tell).then(async (result) => {
       await reached("state.return");
-      process.send?.(result, () => process.exit(0));
+      process.send?.({ result } satisfies WorkerReport, () => process.exit(0));
     });
   });
 }

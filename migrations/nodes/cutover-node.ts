@@ -18,7 +18,7 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
 
   isUnfinished: (inputs) => isWaveUnfinished(inputs, isThere),
 
-  async run(inputs) {
+  async run(inputs, show) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       await refuseHeld(inputs, registries);
       const members = await readMembers(inputs, registries);
@@ -34,6 +34,7 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
       if (notThere.length > 0 && !goesBack(inputs))
         return waiting(`waits for prepare, ${notThere.length} of ${members.length} tenants to go, e.g. ${notThere[0]}`);
       const results = await runWave("cutover", inputs, members, registries, {
+        ...(show && { show }),
         without: [
           ...exact.unreachable,
           ...unready.map((tenant) => untouched(tenant, "partial", "prepare has not ended; run the update again")),

@@ -1,3 +1,5 @@
+import type { ShowLine } from "./wave-progress.ts";
+
 /** Why a node may not run, in the words of the person who has to mend it. */
 export interface Refusal {
   /** The input that is refused. */
@@ -30,6 +32,6 @@ export interface MigrationNode<Inputs> {
   refusals?(inputs: Inputs, before: Partial<Inputs>): Promise<Refusal[]>;
   /** True when the ledger says that the world is not where the (unchanged) inputs want it. Does no writes. */
   isUnfinished?(inputs: Inputs): Promise<boolean>;
-  /** Brings the world to where the inputs want it. Idempotent and resumable. */
-  run(inputs: Inputs): Promise<NodeOutcome>;
+  /** Brings the world to where the inputs want it. Idempotent and resumable. @param show for how far it is */
+  run(inputs: Inputs, show?: ShowLine): Promise<NodeOutcome>;
 }

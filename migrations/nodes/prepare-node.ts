@@ -18,7 +18,7 @@ export const prepareNode: MigrationNode<WaveInputs> = {
 
   isUnfinished: (inputs) => isWaveUnfinished(inputs, isPrepared),
 
-  async run(inputs) {
+  async run(inputs, show) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       await refuseHeld(inputs, registries);
       const exact = await readExactly(await readMembers(inputs, registries), registries);
@@ -26,7 +26,7 @@ export const prepareNode: MigrationNode<WaveInputs> = {
       const unsafe = goesBack(inputs) ? [] : await dumpBefore(inputs, aboutToBuild(inputs, exact.members));
       const safe = exact.members.filter(({ tenant }) => !unsafe.some((result) => result.tenant === tenant.id));
       const without = [...exact.unreachable, ...unsafe, ...(await moveSchema(inputs, safe))];
-      const results = await runWave("prepare", inputs, exact.members, registries, { without });
+      const results = await runWave("prepare", inputs, exact.members, registries, { without, ...(show && { show }) });
       return outcomeOf("prepare", inputs, results);
     });
   },

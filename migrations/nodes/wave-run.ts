@@ -4,6 +4,7 @@ import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Registry } from "../registry/registry.ts";
 import { readTenantState } from "../tenant-state.ts";
 import type { NodeOutcome } from "./node.ts";
+import { type ShowLine, WaveProgress } from "./wave-progress.ts";
 import { goesBack, isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 
 /** What a node adds to the run of a wave. */
@@ -12,6 +13,8 @@ export interface WaveRunOptions {
   readonly without?: readonly TenantResult[];
   /** Called as each tenant ends, whatever became of it. */
   readonly onEnd?: (member: WaveMember, result: TenantResult) => Promise<void>;
+  /** Shows how far the run is. @default nobody looks */
+  readonly show?: ShowLine;
   /** Called when all have ended; the step counts as running until then. */
   readonly afterAll?: (results: readonly TenantResult[]) => Promise<readonly TenantResult[]>;
 }
@@ -28,7 +31,7 @@ export async function runWave(
   inputs: WaveInputs,
   members: readonly WaveMember[],
   registries: ReadonlyMap<RegionTarget, Registry>,
-  { without = [], onEnd = async () => {}, afterAll = async (results) => results }: WaveRunOptions = {},
+  { without = [], onEnd = async () => {}, show = () => {}, afterAll = async (results) => results }: WaveRunOptions = {},
 ): Promise<readonly TenantResult[]> {
   const deadlineMs = Date.now() + inputs.deadlineSeconds * 1000;
   const left = new Set(without.map((result) => result.tenant));
@@ -56,10 +59,13 @@ export async function runWave(
     mirrors: inputs.mirrors ?? [],
     deadlineMs,
   }));
+  const progress = new WaveProgress(jobs.length, show);
   const ended = await runTenants(kind, jobs, {
     concurrency: inputs.concurrency,
     signal: stop.signal,
+    onProgress: (each) => progress.record(each),
     onResult: async (result) => {
+      progress.end(result.tenant, result.status);
       if (result.isCancelled === true) stop.abort();
       const member = byTenant.get(result.tenant);
       if (member === undefined) return;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FaultPoint } from "../../migrations/mirror/fault-point.ts";
 import type { JobKind, TenantJob, TenantResult } from "../../migrations/mirror/job.ts";
+import type { WorkerReport } from "../../migrations/mirror/worker.ts";
 
 /** A fault point at which a run dies or stops; `name:2` is the second time it is reached. */
 export type FaultPlace = FaultPoint | `${FaultPoint}:${number}`;
@@ -34,7 +35,10 @@ export class EngineProcess {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#ended = once(this.#child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
-    this.#child.once("message", (message) => (this.#result = message as TenantResult));
+    this.#child.on("message", (message) => {
+      const report = message as WorkerReport;
+      if ("result" in report) this.#result = report.result;
+    });
     this.#child.send({ kind, job }, () => {}); // a process that ends at once is reported by `ended`
   }
 

@@ -33,10 +33,11 @@ export class ProviderClient {
     this.client = new services.ResourceProviderClient(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
   }
 
-  static async start(): Promise<ProviderClient> {
+  /** @param engineAddress where the engine listens; by default nobody does */
+  static async start(engineAddress = "127.0.0.1:1"): Promise<ProviderClient> {
     const { text } = await pulumi.runtime.serializeFunction(() => nodeProvider);
     const main = require.resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");
-    const child = spawn(process.execPath, [main, "127.0.0.1:1"], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [main, engineAddress], { stdio: ["ignore", "pipe", "inherit"] });
     const port = await new Promise<number>((resolve, reject) => {
       child.once("exit", (code) =>
         reject(new Error(`the provider process ended with ${code} before it said its port`)),

@@ -49,6 +49,10 @@ describe("migration provider, over gRPC", () => {
     assert.equal(await diff(await created(), inputs), DIFF.none);
   });
 
+  it("sees no change where the node has only learnt its own URN", async () => {
+    assert.equal(await diff(await created(), { ...inputs, __urn: "urn:pulumi:dev::p::t::n" }), DIFF.none);
+  });
+
   it("leaves a change of inputs to the engine, which prints it", async () => {
     assert.equal(await diff(await created(), { ...inputs, flags: ["archive", "search"] }), DIFF.unknown);
   });

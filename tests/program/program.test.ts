@@ -85,6 +85,17 @@ describe("the program, under mocks", () => {
     assert.doesNotMatch(JSON.stringify(nodes), /hunter2|mocked-password|mocked-token|mocked-secret/);
   });
 
+  it("tells each migration node its own URN, with all that it stands in, so that it can show progress there", async () => {
+    const asked = await runMocked(environmentOf("dev"), imagesFile);
+    const prepare = find(asked, "canary-prepare", "Prepare")?.inputs["__urn"];
+    const wave = "release-coordinator:components:Platform$release-coordinator:components:Wave";
+    assert.match(String(prepare), /^urn:pulumi:[^:]+::[^:]+::/);
+    assert.ok(
+      String(prepare).endsWith(`::${wave}$pulumi-nodejs:dynamic/migrations:Prepare::canary-prepare`),
+      String(prepare),
+    );
+  });
+
   it("shows no credential in the inputs of a component, which the state keeps as they are", async () => {
     const asked = await runMocked(environmentOf("dev"), imagesFile);
     const components = asked.filter((resource) => resource.type.startsWith("release-coordinator:"));

@@ -1,0 +1,43 @@
+/** Steps that go through all rows. */
+export type ProgressStep = "copied" | "compared";
+
+/** How far a run is with one tenant: plain JSON, a worker sends it to its pool. Never holds keys or payloads. */
+export interface TenantProgress {
+  readonly tenant: string;
+  readonly step: ProgressStep;
+  /** Rows of this step that this run has done. */
+  readonly rows: number;
+  /** Rows that this run has to do, about: from the planner's statistics or the ledger. Absent when those know too few. */
+  readonly ofRows?: number;
+}
+
+/** Told after each chunk and each compared range; must neither throw nor wait. */
+export type OnProgress = (progress: TenantProgress) => void;
+
+/** Counts the rows of a run, and tells whoever follows it. */
+export class ProgressCount {
+  readonly #tenant: string;
+  readonly #onProgress: OnProgress | undefined;
+  readonly #done = { copied: 0, compared: 0 };
+  readonly #expected = { copied: 0, compared: 0 };
+
+  constructor(tenant: string, onProgress?: OnProgress) {
+    this.#tenant = tenant;
+    this.#onProgress = onProgress;
+  }
+
+  rows(step: ProgressStep): number {
+    return this.#done[step];
+  }
+
+  /** So many rows more have to be done, about. */
+  expect(step: ProgressStep, rows: number): void {
+    this.#expected[step] += Math.max(0, rows);
+  }
+
+  add(step: ProgressStep, rows: number): void {
+    this.#done[step] += rows;
+    const [done, expected] = [this.#done[step], this.#expected[step]];
+    this.#onProgress?.({ tenant: this.#tenant, step, rows: done, ...(expected < done ? {} : { ofRows: expected }) });
+  }
+}
