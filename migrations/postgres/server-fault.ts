@@ -16,6 +16,8 @@ const mends: Readonly<Record<string, string>> = {
   "53200": "give it more memory, or lower work_mem and maintenance_work_mem",
   "53300": "end sessions that are not needed, or raise max_connections or the CONNECTION LIMIT of login or database",
   "55000": "let sessions in again: ALTER DATABASE .. ALLOW_CONNECTIONS true",
+  "55P03":
+    "another session has held a lock through all tries: look for the transaction that is open longest in pg_stat_activity and end it",
   "57014": "a statement was cancelled by hand or by a timeout: ALTER DATABASE .. RESET statement_timeout",
   "57P05": "it ended an idle session: ALTER DATABASE .. RESET idle_session_timeout",
 };

@@ -174,6 +174,9 @@ async function tenantOf(
     return fresh;
   }
   const tenant = await stage.tenant(phase.from);
+  // A copy of a database has its sequences as pages only: PostgreSQL believes numbers logged that were logged for the
+  // original, and gives them out again after a crash. A checkpoint makes it log them anew.
+  await tenant.admin.query("CHECKPOINT");
   if (phase.from === "retired") await tenant.undoContract();
   // Services that have run for a while have their keys.
   if (phase.release === r1) await tenant.keyring().get("prompt");

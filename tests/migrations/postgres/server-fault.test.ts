@@ -34,6 +34,11 @@ describe("faults of the server", () => {
     assert.match(findServerMend(broken[0] as Error) ?? "", /pg_isready/);
   });
 
+  it("sends whoever waits for a lock to the transaction that holds it", () => {
+    const told = tellServerFault(new PostgresError("canceling statement due to lock timeout", "55P03"), "acme", url);
+    assert.match(told, /^tenant acme: .*open longest in pg_stat_activity/);
+  });
+
   it("leaves everything else as it is", () => {
     for (const error of [new Error("nothing was moved"), new PostgresError("duplicate key", "23505")]) {
       assert.ok(!isBrokenConnection(error));
