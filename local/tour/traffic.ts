@@ -82,7 +82,7 @@ export async function checkTraffic(context: TourContext, report: StepReport, whe
   report.count("operationsFenced", counted.fenced);
   report.check(
     counted.failed === 0,
-    `${when}: no request failed but for the fence's own 503 (${counted.fenced} fenced and retried)`,
+    `${when}: no request failed but for the fence's own 503 (${counted.fenced} fenced and retried)${counted.failed === 0 ? "" : `; not so: ${counted.failures.slice(0, 5).join("; ")}`}`,
   );
   const lost = [...found.missing, ...found.wrong, ...found.surplus].slice(0, 5);
   report.check(
