@@ -42,7 +42,7 @@ export const releaseCases: readonly RefusalCase[] = [
       {
         command: ["check", "r2", "--env", "dev"],
         exitCode: 1,
-        says: [/r2@000000000000/, new RegExp(`pin ${r2} in Pulumi\\.dev\\.yaml`)],
+        says: [/r2@000000000000/, new RegExp(`pin ${r2} in \\S*Pulumi\\.dev\\.yaml`)],
       },
     ],
   },
