@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse } from "yaml";
+import { outliveCtrlC } from "./ctrl-c.ts";
 import { BackendHistory } from "./history/backend-history.ts";
 import type { HistoryReading } from "./history/history.ts";
 import { StackEvents } from "./stack-events.ts";
@@ -69,9 +70,10 @@ export class EnvironmentStack {
   /** Brings the environment to what the file says. @param message kept in the history for ever */
   async up(configFile: string, message: string): Promise<StackRun> {
     const events = new StackEvents("update", this.#progress);
+    const release = outliveCtrlC(this.#progress);
     return timed(events, () =>
       this.#stack.up({ configFile, message, onEvent: events.take, color: "never", showSecrets: false }),
-    );
+    ).finally(release);
   }
 
   async tag(key: string, value: string): Promise<void> {
