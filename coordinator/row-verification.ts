@@ -39,7 +39,8 @@ export async function verifyRows(
 
 /** One line a tenant and one a fault, never a payload. */
 export function explainRows({ tenant, compared, ranges, rootedRanges, uncompared, faults }: RowCheck): string {
-  const head = `${tenant}: ${compared} rows equal on both sides but for ${faults.length} faults; ${rootedRanges} of ${ranges} ranges held to their signed root`;
+  const verdict = faults.length === 0 ? "all equal" : `${faults.length} ${faults.length === 1 ? "fault" : "faults"}`;
+  const head = `${tenant}: ${compared} rows compared on both sides, ${verdict}; ${rootedRanges} of ${ranges} ranges held to their signed root`;
   const shown = faults.slice(0, 20).map(({ table, key, reason }) => `    - ${table}, ${key}: ${reason}`);
   return [
     head,

@@ -64,7 +64,7 @@ describe("coordinator verify --rows", function () {
     for (const { tenant } of [tampered, sound])
       assert.match(
         run.stdout,
-        new RegExp(`^${tenant}: ${rows} rows equal on both sides but for 0 faults; (\\d+) of \\1 `, "m"),
+        new RegExp(`^${tenant}: ${rows} rows compared on both sides, all equal; (\\d+) of \\1 `, "m"),
       );
     assert.equal(await evidence(), 1);
   });
@@ -90,9 +90,9 @@ describe("coordinator verify --rows", function () {
 
     const run = await verify();
     assert.equal(run.code, 2, run.stdout + run.stderr);
-    assert.match(run.stdout, new RegExp(`^${tampered.tenant}: .* but for 1 faults`, "m"));
+    assert.match(run.stdout, new RegExp(`^${tampered.tenant}: .* on both sides, 1 fault;`, "m"));
     assert.match(run.stdout, new RegExp(`^ {4}- prompt_bodies_sealed, ${id}: .*older or a foreign`, "m"));
-    assert.match(run.stdout, new RegExp(`^${sound.tenant}: .* but for 0 faults`, "m"));
+    assert.match(run.stdout, new RegExp(`^${sound.tenant}: .* all equal;`, "m"));
 
     const json = await verify("--tenant", tampered.tenant, "--json");
     assert.equal(json.code, 2, json.stdout + json.stderr);
