@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,6 +10,7 @@ import { parse, stringify } from "yaml";
 import { repositoryFolder } from "../local/folders.ts";
 import { getRelease } from "../releases/catalog.ts";
 import { pinOf } from "../releases/pin.ts";
+import { type EmptyProgram, makeEmptyProgram } from "./empty-program.ts";
 
 /** The tenant that the platform onboards itself; every other one is a copy of its database. */
 export const seedTenant = "bench-0";
@@ -21,14 +22,17 @@ export const seedTenant = "bench-0";
 export class PlatformWorld {
   readonly environment: Readonly<Record<string, string>>;
   readonly #folder: string;
+  readonly #rival: EmptyProgram;
   readonly #guard: ChildProcessByStdio<Writable, Readable, null>;
 
   private constructor(
     folder: string,
     guard: ChildProcessByStdio<Writable, Readable, null>,
     environment: Record<string, string>,
+    rival: EmptyProgram,
   ) {
     this.#folder = folder;
+    this.#rival = rival;
     this.#guard = guard;
     this.environment = environment;
   }
@@ -46,8 +50,7 @@ export class PlatformWorld {
         throw new Error(`the platform did not start (exit code ${String(code)}); the reason stands above`);
       }),
     ]);
-    const world = new PlatformWorld(folder, guard, environment);
-    await world.#makeEmptyProgram();
+    const world = new PlatformWorld(folder, guard, environment, await makeEmptyProgram(environment));
     await world.pin("r1");
     await execa("pulumi", ["stack", "init", "dev", "--non-interactive"], world.#ours());
     return world;
@@ -90,6 +93,7 @@ export class PlatformWorld {
       this.#guard.stdin.end();
       await ended;
     }
+    await this.#rival.remove();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -102,19 +106,7 @@ export class PlatformWorld {
   }
 
   #empty(): { cwd: string; env: Record<string, string> } {
-    const folder = join(this.#folder, "empty");
-    return { cwd: folder, env: { ...this.environment, PULUMI_BACKEND_URL: `file://${folder}` } };
-  }
-
-  async #makeEmptyProgram(): Promise<void> {
-    const { cwd } = this.#empty();
-    await mkdir(cwd);
-    await writeFile(join(cwd, "package.json"), JSON.stringify({ name: "empty", type: "module", main: "index.ts" }));
-    await writeFile(join(cwd, "index.ts"), 'import "@pulumi/pulumi";\n');
-    const settings = { name: "empty", runtime: { name: "nodejs", options: { typescript: false } } };
-    await writeFile(join(cwd, "Pulumi.yaml"), stringify(settings));
-    await symlink(join(repositoryFolder, "node_modules"), join(cwd, "node_modules"));
-    await execa("pulumi", ["stack", "init", "dev", "--non-interactive"], this.#empty());
+    return { cwd: this.#rival.folder, env: { ...this.environment, ...this.#rival.backend } };
   }
 
   async #pulumi(
