@@ -1,6 +1,7 @@
 import type { RefusalCase } from "./refusal-case.ts";
 import { r1, r2, stackText } from "./refusal-world.ts";
 import type { RefusalWorld } from "./refusal-world.ts";
+import { approvalsOfOne } from "./release-cases.ts";
 
 const toR2 = (world: RefusalWorld) => world.writeStackFile(stackText(r2, r1));
 
@@ -78,6 +79,22 @@ export const holdCases: readonly RefusalCase[] = [
         command: ["promote", "r2", "--env", "dev", "--keep-holds"],
         exitCode: 2,
         says: [/dev is held since/, /ben: incident 12/],
+      },
+    ],
+    mend: unhold,
+  },
+  {
+    title: "a promotion that has lifted a hold before its approvals were found missing",
+    on: "r1",
+    async arrange(world) {
+      await world.writeStackFile(stackText(r1, "none", [approvalsOfOne]));
+      await placeHold(world, { hashes: r2.slice(3) });
+    },
+    attempts: [
+      {
+        command: ["promote", "r2", "--env", "dev"],
+        exitCode: 3,
+        says: [/lifting the hold: dev is held since/, /1 people must approve/],
       },
     ],
     mend: unhold,

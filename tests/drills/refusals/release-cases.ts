@@ -15,6 +15,9 @@ function closedWindow(): string {
   return `windows: ["${day.toLowerCase()} 09:00-16:00 Europe/Berlin"]`;
 }
 
+/** Lines of a stack file that wants one person to approve. */
+export const approvalsOfOne = "approvals: { promotion: { minimum: 1 }, finalize: { minimum: 1 } }";
+
 let untouched = "";
 
 /** Releases and pins that do not exist, were edited, do not follow, or may not start now. */
@@ -121,19 +124,14 @@ export const releaseCases: readonly RefusalCase[] = [
     ],
   },
   {
-    title: "approvals that are missing, and approvals of something else",
+    title: "approvals that are missing",
     on: "r1",
-    arrange: pinning(r1, "none", "approvals: { promotion: { minimum: 1 }, finalize: { minimum: 1 } }"),
+    arrange: pinning(r1, "none", approvalsOfOne),
     attempts: [
       {
         command: ["promote", "r2", "--env", "dev"],
         exitCode: 3,
-        says: [/1 people must approve [0-9a-f]{16}, 0 did/, /--approved [0-9a-f]{16} --approver/],
-      },
-      {
-        command: ["promote", "r2", "--env", "dev", "--approved", "0123456789abcdef", "--approver", "ben"],
-        exitCode: 3,
-        says: [/0123456789abcdef was approved, but the preview is [0-9a-f]{16} now/, /coordinator diff/],
+        says: [/1 people must approve [0-9a-f]{16}, 0 did/, /coordinator approve r2 --env dev --digest [0-9a-f]{16}/],
       },
     ],
   },
