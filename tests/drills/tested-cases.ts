@@ -17,5 +17,5 @@ export const testedCases: Readonly<Record<string, number>> = {
   "round-trip": 1,
   restore: 5,
   "self-test": 3,
-  refusals: 10,
+  refusals: 8,
 };
