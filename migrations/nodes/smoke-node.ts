@@ -32,12 +32,14 @@ async function answer(inputs: SmokeInputs, path: string): Promise<void> {
   try {
     response = await fetch(inputs.url + path, { signal: AbortSignal.timeout(5000) });
   } catch (error) {
-    throw new Error(`${about}: no answer (${reasonOf(error)}); its log: docker logs <container of ${inputs.service}>`);
+    throw new Error(
+      `${about}: no answer (${reasonOf(error)}); its log: docker logs <its container>, or kubectl logs <its pod>`,
+    );
   }
   const body = await response.text();
   if (!response.ok)
     throw new Error(
-      `${about}: status ${response.status}, expected 200; its log: docker logs <container of ${inputs.service}>`,
+      `${about}: status ${response.status}, expected 200; its log: docker logs <its container>, or kubectl logs <its pod>`,
     );
   if (path !== "/readyz") return;
   const said = (JSON.parse(body) as { pin?: string }).pin;
