@@ -98,6 +98,12 @@ describe("a worker that is killed", function () {
   it("at random moments of a copy loses nothing, and its ranges tile the key space", async () => {
     await seedPrompts(tenant, 8000, 500);
     const before = await readBodies(tenant, "off");
+    // Each row takes half a millisecond at least, so a copy outlives the longest patience on any machine.
+    await tenant.admin.query(
+      `CREATE FUNCTION public.slowly() RETURNS boolean LANGUAGE sql VOLATILE AS 'SELECT pg_sleep(0.0005) IS NOT NULL';
+       GRANT EXECUTE ON FUNCTION public.slowly() TO PUBLIC;
+       ALTER TABLE prompt_bodies_sealed ADD CONSTRAINT slowly CHECK (public.slowly())`,
+    );
     let kills = 0;
     let result: TenantResult | undefined;
     for (let nth = 0; result?.status !== "done" && nth < 60; nth += 1) {
