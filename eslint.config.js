@@ -125,14 +125,4 @@ export default tseslint.config(
       ]),
     ),
   },
-  {
-    // Its text is stored in every state: it loads the real code by a path that only the running program knows.
-    files: ["migrations/node-provider.ts"],
-    rules: Object.fromEntries(
-      ["assignment", "member-access", "argument", "return", "call"].map((what) => [
-        `@typescript-eslint/no-unsafe-${what}`,
-        "off",
-      ]),
-    ),
-  },
 );

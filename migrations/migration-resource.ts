@@ -1,13 +1,5 @@
-import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-
-/**
- * Text of the provider as Pulumi serialises `node-provider.ts`, kept beside it: a `pulumi.dynamic.Resource` would load the
- * TypeScript compiler in every preview to make the same text again (a quarter of a second).
- * `tests/migrations/node-provider.test.ts` holds the two equal.
- */
-const serialisedProvider = new URL("node-provider.serialised.txt", import.meta.url);
-let providerText: string | undefined;
+import { providerText } from "./node-provider.ts";
 
 /** What every migration node shows of itself; see `NodeOutcome` for the meaning. */
 export abstract class MigrationResource extends pulumi.CustomResource {
@@ -23,7 +15,6 @@ export abstract class MigrationResource extends pulumi.CustomResource {
     args: pulumi.Inputs,
     opts?: pulumi.CustomResourceOptions,
   ) {
-    providerText ??= readFileSync(serialisedProvider, "utf8");
     const outputs = { epoch: undefined, status: undefined, summary: undefined };
     const token = `pulumi-nodejs:dynamic/migrations:${type.name}`;
     const inputs = { ...args, kind: type.kind, ...outputs, __urn: urnOf(token, name, opts), __provider: providerText };

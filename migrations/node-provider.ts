@@ -1,17 +1,13 @@
-import type * as pulumi from "@pulumi/pulumi";
-
 /**
- * The one dynamic provider behind every migration node.
+ * Text of the one dynamic provider behind every migration node, as Pulumi's dynamic provider process loads it: a CommonJS
+ * module whose `handler()` returns the provider. It stands twice in the state of every node, so it is short. Any change of it
+ * would make noise in every preview or run stale code on delete, so it captures nothing and each method loads the real code
+ * when it is called: the process runs in the program's folder.
  *
- * Its text is stored in the stack's state, and any change of that text would make noise in every preview or run stale
- * code on delete. So it captures nothing and each method loads the real code when it is called; the provider process
- * runs in the program's folder. `node-provider.serialised.txt` is that text; a test holds it to what Pulumi serialises.
+ * Written by hand: a `pulumi.dynamic.Resource` would load the TypeScript compiler in every preview to make seven times as
+ * much text, and another one with each release of the SDK.
  */
-export const nodeProvider: pulumi.dynamic.ResourceProvider = {
-  check: async (olds, news) => (await import(process.cwd() + "/migrations/provider.ts")).check(olds, news),
-  diff: async (id, olds, news) => (await import(process.cwd() + "/migrations/provider.ts")).diff(id, olds, news),
-  create: async (inputs) => (await import(process.cwd() + "/migrations/provider.ts")).create(inputs),
-  update: async (id, olds, news) => (await import(process.cwd() + "/migrations/provider.ts")).update(id, olds, news),
-  read: async (id, props) => (await import(process.cwd() + "/migrations/provider.ts")).read(id, props),
-  delete: async (id, props) => (await import(process.cwd() + "/migrations/provider.ts")).remove(id, props),
-};
+export const providerText =
+  'const f=m=>async(...a)=>(await import(process.cwd()+"/migrations/provider.ts"))[m](...a);' +
+  "exports.handler=()=>({" +
+  'check:f("check"),diff:f("diff"),create:f("create"),update:f("update"),read:f("read"),delete:f("remove")});';

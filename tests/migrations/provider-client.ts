@@ -2,8 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createRequire } from "node:module";
 import { promisify } from "node:util";
 import * as grpc from "@grpc/grpc-js";
-import * as pulumi from "@pulumi/pulumi";
-import { nodeProvider } from "../../migrations/node-provider.ts";
+import { providerText } from "../../migrations/node-provider.ts";
 
 const require = createRequire(import.meta.url);
 const services = require("@pulumi/pulumi/proto/provider_grpc_pb.js") as {
@@ -35,7 +34,6 @@ export class ProviderClient {
 
   /** @param engineAddress where the engine listens; by default nobody does */
   static async start(engineAddress = "127.0.0.1:1"): Promise<ProviderClient> {
-    const { text } = await pulumi.runtime.serializeFunction(() => nodeProvider);
     const main = require.resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");
     const child = spawn(process.execPath, [main, engineAddress], { stdio: ["ignore", "pipe", "inherit"] });
     const port = await new Promise<number>((resolve, reject) => {
@@ -44,7 +42,7 @@ export class ProviderClient {
       );
       child.stdout.once("data", (chunk: Buffer) => resolve(Number(chunk.toString().trim())));
     });
-    const client = new ProviderClient(child, port, text);
+    const client = new ProviderClient(child, port, providerText);
     await client.call("configure", "ConfigureRequest", { setArgs: {} });
     return client;
   }
