@@ -25,18 +25,24 @@ export interface TenantChoice {
 }
 
 /**
- * Tenants in the order of their ids, those that are being onboarded left out.
- * @throws naming tenants and waves that do not exist
+ * Tenants of all regions, in the order of regions and ids, those that are being onboarded left out.
+ * @throws naming tenants and waves that do not exist, and asked-for tenants that are still being onboarded
  */
 export async function chooseTenants(environment: Environment, choice: TenantChoice): Promise<ChosenTenant[]> {
   const { tenant: ids, wave } = choice;
   if (wave !== undefined && !environment.waves.some(({ name }) => name === wave))
     throw new Error(`wave ${wave} is unknown; allowed: ${environment.waves.map(({ name }) => name).join(", ")}`);
-  const all: ChosenTenant[] = [];
+  const known: ChosenTenant[] = [];
   for (const region of regionTargets(environment)) {
     const found = await withRegistry(region, (registry) => registry.tenants.list({ region: region.name }));
-    all.push(...found.filter(({ status }) => status !== "onboarding").map((tenant) => ({ tenant, region })));
+    known.push(...found.map((tenant) => ({ tenant, region })));
   }
+  const all = known.filter(({ tenant }) => tenant.status !== "onboarding");
+  const unfinished = known.filter(({ tenant }) => tenant.status === "onboarding" && ids?.includes(tenant.id));
+  if (unfinished.length > 0)
+    throw new Error(
+      `${unfinished.map(({ tenant }) => tenant.id).join(", ")}: still being onboarded, so not served; finish with pulumi up -s ${environment.name}, or leave it out`,
+    );
   const unknown = (ids ?? []).filter((id) => !all.some(({ tenant }) => tenant.id === id));
   if (unknown.length > 0)
     throw new Error(

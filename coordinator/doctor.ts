@@ -32,7 +32,7 @@ export function registerDoctor(program: Command, surroundings: Surroundings): vo
     .addHelpText(
       "after",
       `
-Looks at roles, tenant databases, registry, Vault, Docker, images, fleets, Pulumi's backend and passphrase. Writes
+Looks at roles, tenant databases, registry, Vault, Docker or clusters, images, fleets, Pulumi's backend and passphrase. Writes
 nothing: every database session is read-only. Exit 2 while something is missing, 3 when a person must decide.
 
 Examples:
@@ -52,7 +52,7 @@ export async function examine(options: DoctorOptions, surroundings: Surroundings
   const findings: Finding[] = [fine("stack file", `${file.path} is sound`)];
   let facts: EnvironmentFacts | undefined;
   findings.push(
-    ...(await looked("registry", "correct regions.0.postgres.url, or start the server", async () => {
+    ...(await looked("registry", "correct the regions' postgres.url, or start the server", async () => {
       const found = await lookAtRegistry(environment);
       facts = found.facts;
       return found.findings;

@@ -43,7 +43,7 @@ export function openRegistry(environment: Environment, options: { readonly isRea
 export async function readFacts(environment: Environment, registry: Registry): Promise<EnvironmentFacts> {
   try {
     const [tenants, holds, waveSteps, verifications, rescinded] = await Promise.all([
-      readTenants(environment, registry),
+      readTenants(environment, registry, { mayLackRegistry: true }),
       registry.holds.inForce(environment.name),
       registry.waveSteps.list(environment.name),
       registry.records.listVerifications(environment.name),
@@ -63,19 +63,32 @@ export async function readFacts(environment: Environment, registry: Registry): P
       asOf: new Date(),
     };
   } catch (error) {
+    if (error instanceof UnreadableRegion) throw error;
     if (isAbsent(error)) return emptyFacts(environment);
-    throw unreadable(environment, error);
+    throw unreadable(environment.regions[0], error);
   }
 }
 
-/** Tenants of all regions, each read from its own region's registry by one query. */
-export async function readTenants({ regions }: Environment, home: Registry): Promise<TenantOverview[]> {
-  const [first, ...others] = regions;
+/**
+ * Tenants of all regions, each read from its own region's registry by one query.
+ * @param mayLackRegistry a region after the first that has no registry yet, because no update has run since it was added to the
+ *   stack file, has no tenants. @default false: its registry may have been lost, so it is a fault
+ * @throws naming the region that cannot be read
+ */
+export async function readTenants(
+  environment: Environment,
+  home: Registry,
+  { mayLackRegistry = false }: { readonly mayLackRegistry?: boolean } = {},
+): Promise<TenantOverview[]> {
+  const [first, ...others] = environment.regions;
   if (first === undefined || others.length === 0) return home.projection.overview();
-  const elsewhere = others.map(async ({ name, postgres }) => {
-    const registry = new Registry(registryUrl(resolveReference(postgres.url)), { isReadOnly: true });
+  const elsewhere = others.map(async (region) => {
+    const registry = new Registry(registryUrl(resolveReference(region.postgres.url)), { isReadOnly: true });
     try {
-      return await registry.projection.overview(name);
+      return await registry.projection.overview(region.name);
+    } catch (error) {
+      if (mayLackRegistry && isAbsent(error)) return [];
+      throw unreadable(region, error);
     } finally {
       await registry.close();
     }
@@ -117,12 +130,15 @@ function isAbsent(error: unknown): boolean {
   return absentStates.has(stateOf(error) ?? stateOf(cause) ?? "");
 }
 
-/** The error as a person can act on it. */
-function unreadable({ regions: [region] }: Environment, error: unknown): Error {
+/** A registry that cannot be read, in words that a person can act on. */
+class UnreadableRegion extends Error {}
+
+function unreadable(region: Environment["regions"][number] | undefined, error: unknown): Error {
   if (region === undefined) return error as Error;
   const { url: reference } = region.postgres;
   const place = { url: resolveReference(reference), reference, database: registryDatabase };
-  return new Error(explainUnavailable(error, { about: `region ${region.name}`, ...place }), { cause: error });
+  const text = explainUnavailable(error, { about: `region ${region.name}`, ...place });
+  return new UnreadableRegion(text, { cause: error });
 }
 
 /** What is known of an environment whose registry is not there or cannot be read. */

@@ -2,6 +2,7 @@ import { Argument } from "commander";
 import type { Command } from "commander";
 import { setMaintenance } from "../migrations/control.ts";
 import { parseEnvironment } from "../releases/environment.ts";
+import { chooseTenants } from "./chosen-tenants.ts";
 import type { Report } from "./outcome.ts";
 import { environmentName, openStackFile, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
@@ -34,7 +35,11 @@ export function registerMaintenance(program: Command, surroundings: Surroundings
     });
 }
 
-/** @throws naming tenants or waves that are unknown, or still being onboarded */
+/**
+ * Every region is asked who is meant before any of them is changed.
+ * @throws naming tenants or waves that are unknown, or still being onboarded; nothing is changed then. A region that fails
+ *   afterwards is named with whom the regions before it changed
+ */
 export async function maintain(
   env: string,
   isOn: boolean,
@@ -43,12 +48,22 @@ export async function maintain(
 ): Promise<Report> {
   const file = await openStackFile({ ...options, env }, surroundings);
   const environment = parseEnvironment(file.environment(), file.path);
-  const wave = options.wave === undefined ? undefined : { waves: environment.waves, name: options.wave };
+  const chosen = await chooseTenants(environment, options);
+  const state = isOn ? "in maintenance" : "back in service";
   const changed: string[] = [];
   for (const region of regionTargets(environment)) {
-    changed.push(...(await setMaintenance({ region, tenants: options.tenant, wave }, isOn)));
+    const tenants = chosen.filter((one) => one.region.name === region.name).map(({ tenant }) => tenant.id);
+    if (tenants.length === 0) continue;
+    try {
+      changed.push(...(await setMaintenance({ region, tenants }, isOn)));
+    } catch (error) {
+      const before =
+        changed.length === 0 ? "nobody was changed before it" : `${state} before it: ${changed.join(", ")}`;
+      throw new Error(`region ${region.name}: ${(error as Error).message}; ${before}; run the command again`, {
+        cause: error,
+      });
+    }
   }
-  const state = isOn ? "in maintenance" : "back in service";
   const text =
     changed.length === 0 ? `nothing to change: they are ${state} already` : `${state}: ${changed.join(", ")}`;
   return { outcome: "go", text, data: { environment: environment.name, isOn, changed } };

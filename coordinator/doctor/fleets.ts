@@ -5,12 +5,21 @@ import { rolloutOf } from "../../releases/rollout.ts";
 import { openImageStore } from "../images/image-store.ts";
 import { askReadiness, serviceAddresses } from "../readiness.ts";
 import type { StackFile } from "../stack-file.ts";
+import { lookAtClusters } from "./clusters.ts";
 import { fine, looked, missing } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 
-/** The Docker daemon, the images of all pinned releases, and the service contract of fleets that run. */
+/**
+ * What the fleets run on, and the images of all pinned releases; on a Docker host also the service contract of fleets that
+ * run. In a cluster the contract is asked from inside, by each service's smoke test.
+ */
 export async function lookAtFleets(environment: Environment, file: StackFile, isFirst: boolean): Promise<Finding[]> {
-  const { docker } = environment;
+  const { docker, runtime } = environment;
+  if (runtime === "kubernetes")
+    return [
+      ...(await lookAtClusters(environment)),
+      ...(await looked("images", "coordinator images resolve", () => lookAtImages(environment, file))),
+    ];
   if (docker === undefined)
     return [missing("docker", "the stack file names no docker host", "add docker: {host, basePort}")];
   return [

@@ -36,8 +36,8 @@ config:
 `;
 
 /** Roles that components/database.ts makes beside those of tests/servers.ts: each release of the catalog has one. */
-export async function createRolesOfLaterReleases(): Promise<void> {
-  const client = new pg.Client({ connectionString: getPostgresUrl() });
+export async function createRolesOfLaterReleases(url: string = getPostgresUrl()): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
   await client.connect();
   for (const { id } of allReleases()) {
     const found = await client.query("SELECT FROM pg_roles WHERE rolname = $1", [`platform_${id}`]);

@@ -242,7 +242,7 @@ describe("the coordinator's commands", function () {
     assert.match((await stack.coordinator("maintenance", "dev", "off")).stdout, /back in service: cmd-acme/);
     const unknown = await stack.coordinator("maintenance", "dev", "on", "--tenant", "nobody");
     assert.equal(unknown.code, 1);
-    assert.match(unknown.stderr, /nobody: not in region local/);
+    assert.match(unknown.stderr, /nobody: not in dev/);
   });
 
   it("lints every stack file with all faults at once", async () => {
