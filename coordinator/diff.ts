@@ -1,13 +1,12 @@
 import type { Command } from "commander";
 import { getRelease } from "../releases/catalog.ts";
 import { parseEnvironment } from "../releases/environment.ts";
-import { parsePin, pinOf } from "../releases/pin.ts";
-import { approvalDigest } from "./approval-digest.ts";
+import { pinOf } from "../releases/pin.ts";
+import { approvalDigest } from "./approval/reviewed-change.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import { readLedgers } from "./exact-facts.ts";
 import { findProgramCommit } from "./git.ts";
-import { pinnedStates } from "./history/pinned-state.ts";
-import type { Pins } from "./history/pinned-state.ts";
+import { lastPins } from "./history/pinned-state.ts";
 import type { Report } from "./outcome.ts";
 import { openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
@@ -64,10 +63,7 @@ export async function showDiff(
   try {
     const projected = await readFacts(environment, registry);
     const facts = options.exact ? await readLedgers(environment, projected) : projected;
-    const [last] = pinnedStates((await stack.history()).entries, environment.name).filter(
-      ({ result }) => result === "succeeded",
-    );
-    const from: Pins = wanted === undefined ? (last?.pins ?? {}) : file.pins();
+    const from = lastPins((await stack.history()).entries, environment.name);
     if (wanted !== undefined) {
       const to = getRelease(wanted);
       for (const part of partsToAdd(environment, to)) file.addPresent(part);
@@ -78,19 +74,9 @@ export async function showDiff(
     const moves = movesOf(from, file.pins());
     const positions = mirrorStates(facts);
     const run = options.preview ? (await planMove(stack, file)).run : undefined;
-    const newest = getRelease(parsePin(Object.values(file.pins()).at(-1)?.now ?? "").id);
     const commit = await findProgramCommit(await projectFolder(surroundings.folder));
     const changes = run?.events.changes;
-    const digest =
-      changes &&
-      approvalDigest({
-        from: wanted === undefined ? file.pins() : from,
-        to: file.pins(),
-        changes,
-        positions,
-        gates: newest.gates,
-        commit,
-      });
+    const digest = changes && approvalDigest({ from, file, changes, positions, commit });
     const ways = waysBack(file.pins(), facts);
     const text = [
       ...moves.map(({ waves, diff }) => `${waves.join(", ")}: ${explainReleaseDiff(diff)}`),

@@ -4,14 +4,18 @@ import { parseEnvironment } from "../releases/environment.ts";
 import type { Environment } from "../releases/environment.ts";
 import { parsePin } from "../releases/pin.ts";
 import { rollbackBudgetMinutes } from "../releases/rules.ts";
+import { requireApproval } from "./approval/require-approval.ts";
+import { approvalDigest } from "./approval/reviewed-change.ts";
+import { refuseOutsideWindow } from "./change-window.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
-import { explainPins } from "./history/pinned-state.ts";
+import { findProgramCommit } from "./git.ts";
+import { explainPins, lastPins } from "./history/pinned-state.ts";
 import { takeBackIfLocked } from "./locked-update.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
-import { openStack, openStackFile, withCommonOptions } from "./project.ts";
+import { openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
 import { explainEnd, planMove } from "./stack-move.ts";
 import { StepLog } from "./step-log.ts";
@@ -23,6 +27,7 @@ interface FinalizeOptions extends CommonOptions {
   readonly wave?: readonly string[];
   readonly dryRun?: boolean;
   readonly overrideBudget?: string;
+  readonly approved?: string;
 }
 
 export function registerFinalize(program: Command, surroundings: Surroundings): void {
@@ -32,9 +37,11 @@ export function registerFinalize(program: Command, surroundings: Surroundings): 
     .option("--wave <names...>", "only these waves (default: all that have switched)")
     .option("--dry-run", "say what it would take to go back afterwards; change nothing")
     .option("--override-budget <reason>", `go on although a rebuild would take more than ${rollbackBudgetMinutes} min`)
+    .option("--approved <digest>", "refuse when the preview has another digest than the one that was read")
     .addHelpText(
       "after",
       `
+Asks for the approvals that the stack file wants (approvals.finalize), and for an open change window.
 From then on going back is a rebuild of every row, not a flip. Never done by itself.
 
 Examples:
@@ -60,15 +67,23 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
     const ways = waysBack(file.pins(), facts);
     const concerned = ways.filter(({ wave }) => waves.includes(wave));
     refuseBudget(concerned, ways, options);
+    if (!options.dryRun) refuseOutsideWindow(environment);
+    const from = lastPins((await log.run("read the history", () => stack.history())).entries, environment.name);
     const warning = concerned.map(explainLoss);
     for (const wave of waves) file.addFinalize(wave, mirror);
-    const { run: preview } = await log.run("preview", () => planMove(stack, file));
+    const plan = await log.run("preview", () => planMove(stack, file));
+    const { changes } = plan.run.events;
+    const commit = await findProgramCommit(await projectFolder(surroundings.folder));
+    const digest = approvalDigest({ from, file, changes, positions: mirrorStates(facts), commit });
     if (options.dryRun) {
-      const text = [...warning, `${preview.events.changes.length} resources would change; nothing was changed`].join(
-        "\n",
-      );
-      return { outcome: "go", text, data: { waves, waysBack: concerned, changes: preview.events.changes } };
+      const head = `${changes.length} resources would change; approval digest ${digest}; nothing was changed`;
+      const data = { waves, waysBack: concerned, changes, digest };
+      return { outcome: "go", text: [...warning, head].join("\n"), data };
     }
+    const approvals = await requireApproval(
+      { environment: plan.environment, act: "finalize", digest, read: options.approved },
+      surroundings,
+    );
     for (const line of warning) surroundings.terminal.stderr(`${line}\n`);
     await file.write();
     const run = await log.run("update", () => stack.up(file.path, `finalize ${mirror} of ${waves.join(", ")}`));
@@ -80,8 +95,15 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
       kind: "finalize",
       toPin: explainPins(file.pins()),
       who: operatorName(),
-      reviewed: true,
-      detail: { mirror, waves, outcome: end.outcome, override: options.overrideBudget ?? null },
+      reviewed: approvals.by.length > 0,
+      detail: {
+        digest,
+        mirror,
+        waves,
+        outcome: end.outcome,
+        approvedBy: approvals.by,
+        override: options.overrideBudget ?? null,
+      },
     });
     const later = waysBack(file.pins(), after).filter(({ wave }) => waves.includes(wave));
     const head =

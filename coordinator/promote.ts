@@ -2,19 +2,20 @@ import { Option } from "commander";
 import type { Command } from "commander";
 import type { Hold } from "../migrations/registry/holds.ts";
 import type { Registry } from "../migrations/registry/registry.ts";
-import { getRelease } from "../releases/catalog.ts";
+import { findPinned, getRelease } from "../releases/catalog.ts";
 import { parseEnvironment } from "../releases/environment.ts";
 import type { Environment } from "../releases/environment.ts";
-import { pinOf } from "../releases/pin.ts";
+import { parsePin, pinOf } from "../releases/pin.ts";
 import type { Release } from "../releases/release.ts";
-import { mayChangeAt } from "../releases/window.ts";
 import type { ApprovalVerdict } from "./approval/judge-approvals.ts";
 import { requireApproval } from "./approval/require-approval.ts";
-import { approvalDigest } from "./approval-digest.ts";
+import { approvalDigest } from "./approval/reviewed-change.ts";
+import { refuseOutsideWindow } from "./change-window.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentStack } from "./environment-stack.ts";
 import { findProgramCommit } from "./git.ts";
-import { explainPins } from "./history/pinned-state.ts";
+import { explainPins, lastPins } from "./history/pinned-state.ts";
+import type { Pins } from "./history/pinned-state.ts";
 import { takeBackIfLocked } from "./locked-update.ts";
 import { operatorName } from "./operator.ts";
 import { Refusal, worst } from "./outcome.ts";
@@ -70,16 +71,16 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
   const registry = openRegistry(environment);
   try {
     const facts = await log.run("read the registry", () => readFacts(environment, registry));
-    const { moving, verdict } = await log.run("judge", () => judgePromotion(environment, to, waves, facts));
+    // What ran last is what the rules judge from, also when the pins were merged before anybody promoted them.
+    const from = lastPins((await log.run("read the history", () => stack.history())).entries, environment.name);
+    const running = { ...environment, pins: { ...environment.pins, ...knownPins(from) } };
+    const { verdict } = await log.run("judge", () => judgePromotion(running, to, waves, facts));
     if (verdict.outcome !== "go") throw new Refusal(verdict.outcome, verdict.reasons);
-    if (!mayChangeAt(environment.windows, new Date())) {
-      throw new Refusal("needs-human", [
-        `no change window is open now (${environment.windows.join("; ")}); repeat inside one`,
-      ]);
-    }
+    refuseOutsideWindow(environment);
     const before = file.pins();
     for (const part of partsToAdd(environment, to)) file.addPresent(part);
-    for (const wave of moving) file.setPins(wave, { now: pinOf(to), back: before[wave]?.now ?? "none" });
+    for (const wave of waves.filter((each) => before[each]?.now !== pinOf(to)))
+      file.setPins(wave, { now: pinOf(to), back: before[wave]?.now ?? "none" });
 
     const holds = facts.holds.filter((hold) => forbids(hold, pinOf(to), waves));
     if (holds.length > 0 && options.keepHolds) throw new Refusal("no-go", holds.map(explainHold));
@@ -89,17 +90,13 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
     try {
       const plan = await log.run("preview", () => planMove(stack, file));
       const commit = await findProgramCommit(await projectFolder(surroundings.folder));
-      const positions = mirrorStates(facts);
-      digest = approvalDigest({
-        from: before,
-        to: file.pins(),
-        changes: plan.run.events.changes,
-        positions,
-        gates: to.gates,
-        commit,
-      });
-      if (options.dryRun) return dryReport(verdict.reasons, plan.run.events.changes.length, digest, holds);
-      approvals = await requireApproval(plan.environment, to, digest, options.approved, surroundings);
+      const { changes } = plan.run.events;
+      digest = approvalDigest({ from, file, changes, positions: mirrorStates(facts), commit });
+      if (options.dryRun) return dryReport(verdict.reasons, changes.length, digest, holds);
+      approvals = await requireApproval(
+        { environment: plan.environment, act: "promotion", digest, read: options.approved },
+        surroundings,
+      );
     } catch (error) {
       await registry.holds.restore(lifted.map(({ id }) => id));
       throw error;
@@ -112,7 +109,7 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
       stack,
       registry,
       log,
-      before,
+      from,
       digest,
       approvals,
       lifted,
@@ -131,7 +128,8 @@ interface Application {
   readonly stack: EnvironmentStack;
   readonly registry: Registry;
   readonly log: StepLog;
-  readonly before: ReturnType<StackFile["pins"]>;
+  /** What ran before; `{}` for the first release. */
+  readonly from: Pins;
   readonly digest: string;
   readonly approvals: ApprovalVerdict;
   readonly lifted: readonly Hold[];
@@ -140,7 +138,7 @@ interface Application {
 }
 
 async function apply(application: Application): Promise<Report> {
-  const { to, file, stack, registry, log, before, digest, approvals, lifted, reasons, options } = application;
+  const { to, file, stack, registry, log, from, digest, approvals, lifted, reasons, options } = application;
   const pin = pinOf(to);
   const run = await log.run("update", () => stack.up(file.path, `promote ${pin}`));
   await takeBackIfLocked(run, file, () => registry.holds.restore(lifted.map(({ id }) => id)));
@@ -152,7 +150,7 @@ async function apply(application: Application): Promise<Report> {
     await registry.records.addPromotion({
       environment: environment.name,
       kind: "promotion",
-      fromPin: explainPins(before),
+      ...(Object.keys(from).length === 0 ? {} : { fromPin: explainPins(from) }),
       toPin: pin,
       who: operatorName(),
       reviewed: approvals.isApproved && approvals.by.length > 0,
@@ -196,6 +194,11 @@ async function apply(application: Application): Promise<Report> {
     steps: log.steps,
   };
   return { outcome: worst([end.outcome, isVerified ? "go" : "error"]), text, data };
+}
+
+/** A pin whose content this checkout no longer holds cannot be judged from; the file's own stands for it. */
+function knownPins(pins: Pins): Pins {
+  return Object.fromEntries(Object.entries(pins).filter(([, { now }]) => findPinned(parsePin(now)) !== undefined));
 }
 
 function wantedRelease(wanted: string): Release {

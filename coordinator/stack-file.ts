@@ -23,11 +23,13 @@ export class StackFile {
   readonly path: string;
   readonly original: string;
   #text: string;
+  #onDisk: string;
 
   constructor(path: string, text: string) {
     this.path = path;
     this.original = text;
     this.#text = text;
+    this.#onDisk = text;
     const [fault] = parseDocument(text).errors;
     if (fault) throw new Error(`${path}: ${fault.message}`);
     const environment = this.environment();
@@ -129,9 +131,19 @@ export class StackFile {
     return this.#text !== this.original;
   }
 
-  /** Replaces the file in one step, so that a crash leaves the old or the new text, never half of one. */
+  /**
+   * Replaces the file in one step, so that a crash leaves the old or the new text, never half of one.
+   * @throws when somebody has changed the file since it was read: their edit is not overwritten, and nobody has reviewed it
+   */
   async write(): Promise<void> {
+    await this.requireUnchanged();
     if (this.isChanged) await this.#replace(this.#text);
+  }
+
+  /** @throws when the file on disk is not what was read, or written since */
+  async requireUnchanged(): Promise<void> {
+    if ((await readFile(this.path, "utf8")) === this.#onDisk) return;
+    throw new Error(`${this.path} was changed by somebody else meanwhile; nothing was written: read it, and repeat`);
   }
 
   /** Takes `write` back: for an update that did not begin. */
@@ -144,6 +156,7 @@ export class StackFile {
     const { mode } = await stat(this.path);
     await writeFile(temporary, text, { mode });
     await rename(temporary, this.path);
+    this.#onDisk = text;
   }
 
   #shape(): EnvironmentShape {

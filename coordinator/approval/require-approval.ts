@@ -1,6 +1,5 @@
 import type { Environment } from "../../releases/environment.ts";
 import { pinOf } from "../../releases/pin.ts";
-import type { Release } from "../../releases/release.ts";
 import { programAuthors } from "../git.ts";
 import { operatorName } from "../operator.ts";
 import { Refusal } from "../outcome.ts";
@@ -11,17 +10,25 @@ import { countMigrations } from "../report/wave-migration.ts";
 import { ApprovalFiles } from "./approval-files.ts";
 import { judgeApprovals } from "./judge-approvals.ts";
 import type { ApprovalVerdict } from "./judge-approvals.ts";
+import { newestRelease } from "./reviewed-change.ts";
+
+/** The change that is about to be applied. */
+export interface ApprovalRequest {
+  /** As it would be applied. */
+  readonly environment: Environment;
+  /** Which of the stack file's quorums is asked. */
+  readonly act: "promotion" | "finalize";
+  readonly digest: string;
+  /** The digest that the caller has read; undefined: whatever it is. */
+  readonly read: string | undefined;
+}
 
 /**
  * Asks for signed approvals of exactly this preview where the stack file wants them; others are counted all the same.
- * @param read the digest that the caller has read; undefined: whatever it is
  * @throws {Refusal} needs-human, with who is missing, why an approval does not count, and the command to approve
  */
 export async function requireApproval(
-  environment: Environment,
-  to: Release,
-  digest: string,
-  read: string | undefined,
+  { environment, act, digest, read }: ApprovalRequest,
   { folder }: Surroundings,
 ): Promise<ApprovalVerdict> {
   if (read !== undefined && read !== digest) {
@@ -30,7 +37,8 @@ export async function requireApproval(
     ]);
   }
   const project = await projectFolder(folder);
-  const { minimum, roles } = environment.approvals.promotion;
+  const { minimum, roles } = environment.approvals[act];
+  const to = newestRelease(environment.pins);
   const given = await new ApprovalFiles(project).read(environment.name);
   if (minimum === 0 && given.length === 0) return { isApproved: true, by: [], reasons: [] };
   const size = sizeOf(await countMigrations(environment));

@@ -33,6 +33,11 @@ export function pinnedStates(entries: readonly HistoryEntry[], environmentName: 
   });
 }
 
+/** What the last good update pinned; nothing before the first one. */
+export function lastPins(entries: readonly HistoryEntry[], environmentName: string): Pins {
+  return pinnedStates(entries, environmentName).find(({ result }) => result === "succeeded")?.pins ?? {};
+}
+
 /** `r2@4f1c9e2a0b11`, or `canary r2@.., general r1@..` when the waves differ. */
 export function explainPins(pins: Pins): string {
   const distinct = new Set(Object.values(pins).map(({ now }) => now));

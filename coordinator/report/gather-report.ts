@@ -3,14 +3,14 @@ import { parseEnvironment } from "../../releases/environment.ts";
 import type { Environment } from "../../releases/environment.ts";
 import { parsePin, pinOf } from "../../releases/pin.ts";
 import { rollback } from "../../releases/rules.ts";
-import { approvalDigest } from "../approval-digest.ts";
+import { approvalDigest } from "../approval/reviewed-change.ts";
 import { withCandidate } from "../candidate-file.ts";
 import { emptyFacts, mirrorStates, openRegistry, readFacts } from "../environment-facts.ts";
 import type { EnvironmentFacts } from "../environment-facts.ts";
-import type { EnvironmentStack, StackRun } from "../environment-stack.ts";
+import type { StackRun } from "../environment-stack.ts";
 import { readLedgers } from "../exact-facts.ts";
 import { findProgramCommit } from "../git.ts";
-import { pinnedStates } from "../history/pinned-state.ts";
+import { lastPins } from "../history/pinned-state.ts";
 import type { Pins } from "../history/pinned-state.ts";
 import { worst } from "../outcome.ts";
 import type { Outcome } from "../outcome.ts";
@@ -44,7 +44,6 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
   const sight = new Sight();
   const file = await sight.look("the stack file", () => openStackFile(options, surroundings));
   if (file === undefined) return sight.blank(options.env);
-  const own = file.pins();
   const environment = await sight.look("the stack file", () => readEnvironment(file, options.release));
   if (environment === undefined) return sight.blank(options.env);
   const secrets = secretsOf(environment);
@@ -55,9 +54,8 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
     const facts = exact ?? read ?? emptyFacts(environment);
     const stack = await sight.look("the stack", () => openStack(options, surroundings));
     const from =
-      options.release === undefined
-        ? stack && (await sight.look("the history", () => lastPins(stack, environment)))
-        : own;
+      stack &&
+      (await sight.look("the history", async () => lastPins((await stack.history()).entries, environment.name)));
     const moves = from === undefined ? [] : movesOf(from, file.pins());
     const judged = await judge(environment, from, facts, sight);
     const migrations = facts.hasRegistry
@@ -74,10 +72,9 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
         ? null
         : approvalDigest({
             from,
-            to: file.pins(),
+            file,
             changes: preview.events.changes,
             positions,
-            gates: newestRelease(file.pins()).gates,
             commit: await findProgramCommit(await projectFolder(surroundings.folder)),
           });
     const after = new Map(migrations.map((each) => [each.wave, each.after]));
@@ -125,12 +122,6 @@ function readEnvironment(file: StackFile, release: string | undefined): Environm
   for (const [wave, { now }] of Object.entries(file.pins()))
     if (now !== pinOf(to)) file.setPins(wave, { now: pinOf(to), back: now });
   return parseEnvironment(file.environment(), file.path);
-}
-
-/** What the last good update pinned; nothing before the first one. */
-async function lastPins(stack: EnvironmentStack, { name }: Environment): Promise<Pins> {
-  const states = pinnedStates((await stack.history()).entries, name);
-  return states.find(({ result }) => result === "succeeded")?.pins ?? {};
 }
 
 interface Judged {
@@ -215,10 +206,6 @@ function failureOf(preview: StackRun | undefined): { readonly outcome: Outcome; 
   const refusals = refusalsIn(preview.failure);
   if (refusals.length > 0) return { outcome: "no-go", lines: refusals };
   return { outcome: "error", lines: [`the preview failed: ${preview.failure}`] };
-}
-
-function newestRelease(pins: Pins) {
-  return getRelease(parsePin(Object.values(pins).at(-1)?.now ?? "").id);
 }
 
 function numberOf(id: string): number {

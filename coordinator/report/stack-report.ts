@@ -2,6 +2,7 @@ import { getPinned } from "../../releases/catalog.ts";
 import type { Environment } from "../../releases/environment.ts";
 import type { MirrorState } from "../../releases/mirror-state.ts";
 import { parsePin } from "../../releases/pin.ts";
+import { newestRelease } from "../approval/reviewed-change.ts";
 import type { Pins } from "../history/pinned-state.ts";
 import type { Outcome } from "../outcome.ts";
 import type { PinMove } from "../release-diff.ts";
@@ -92,17 +93,16 @@ export function sizeOf(migrations: readonly WaveMigration[]): ChangeSize {
 
 /** The quorum that the stack file asks of this change, with the command of those who agree. */
 export function approvalOf(
-  { name, approvals }: Environment,
+  { name, approvals, pins }: Environment,
   moves: readonly PinMove[],
   finalizes: boolean,
   digest: string | null,
   size: ChangeSize,
 ): Approval | null {
   const asked = finalizes ? approvals.finalize : approvals.promotion;
-  const target = moves.at(-1)?.diff.to;
-  if (target === undefined || digest === null) return null;
+  if ((moves.length === 0 && !finalizes) || digest === null) return null;
   const { minimum, roles } = asked;
-  return { minimum, roles, command: approveCommand(target, name, digest, size, roles) };
+  return { minimum, roles, command: approveCommand(newestRelease(pins).id, name, digest, size, roles) };
 }
 
 /** What an approver types. */
