@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
 import type pg from "pg";
-import { CancelledError, TakenOverError, takeOver } from "../migrations/ledger/epoch.ts";
+import { TakenOverError, takeOver } from "../migrations/ledger/epoch.ts";
 import { authorityOf, isMirrored, readMirrors } from "../migrations/ledger/position.ts";
+import { ensureLedger } from "../migrations/ledger/schema.ts";
 import { lockTenant, TenantBusyError, unlockTenant } from "../migrations/ledger/tenant-lock.ts";
 import { findWhereabouts, type Whereabouts } from "../migrations/ledger/whereabouts.ts";
 import { countWaiting, follow } from "../migrations/mirror/follow.ts";
@@ -74,9 +75,7 @@ async function takeTurn(job: KeepJob, control: pg.Client, sessions: TenantSessio
     return { status, ...waiting };
   } catch (error) {
     if (error instanceof TenantBusyError) return { status: "busy", ...waiting };
-    const isAsked =
-      error instanceof DeadlineError || error instanceof TakenOverError || error instanceof CancelledError;
-    if (isAsked) return { status: "stopped", ...waiting };
+    if (error instanceof DeadlineError || error instanceof TakenOverError) return { status: "stopped", ...waiting };
     throw error;
   }
 }
@@ -91,7 +90,9 @@ async function drainTenant(
   const whereabouts = await findWhereabouts(control);
   if (whereabouts !== undefined) await job.onWhereabouts?.(whereabouts);
   const ledger = await readMirrors(control);
-  const followed = [...ledger.values()].filter(({ position, phase }) => isMirrored(position) && phase === null);
+  const followed = [...ledger.values()].filter(
+    ({ position, phase, pause }) => isMirrored(position) && phase === null && !pause,
+  );
   const mirrors = [];
   for (const { mirror, position } of followed) {
     const definition = getMirror(mirror);
@@ -108,7 +109,10 @@ async function drainTenant(
     operator: await sessions.get("operator"),
   };
   const names = followed.map(({ mirror }) => mirror);
-  const epochs = await takeOver(control, parts.operator, names, `keeper ${hostname()} process ${process.pid}`);
+  await ensureLedger(control); // which may be one of an older program: not every update touches every tenant
+  const holder = `keeper ${hostname()} process ${process.pid}`;
+  // A cancel flag is for an update, and stays until that has seen it.
+  const epochs = await takeOver(control, parts.operator, names, holder, { cancelAgeMs: undefined });
   const release = releaseTarget(getRelease(whereabouts.release));
   const { environment, tenant, database, region } = job;
   const order = {
@@ -122,7 +126,7 @@ async function drainTenant(
       return job.deadlineMs;
     },
   };
-  const run = new Run(order, parts, sessions.connection, epochs);
+  const run = new Run(order, parts, sessions.connection, epochs, { heedsFlags: false });
   for (const { lanes: own, sealing } of mirrors) await refuseEdited(run, own, sealing, true);
   await follow(run, mirrors);
   waiting.waitingAfter = await countWaiting(control, lanes);

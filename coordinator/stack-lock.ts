@@ -14,7 +14,7 @@ export interface LockOwner {
 export interface LockBreaker {
   /** Asks the running update to stop; honoured within one chunk (5 s). */
   requestCancel(): Promise<void>;
-  /** Takes the request back, so that the next update is not stopped by it. */
+  /** Takes the request back when nobody is to be stopped any more. */
   withdrawCancel(): Promise<void>;
   /** `pulumi cancel`: only for an owner that is dead. */
   breakLock(): Promise<void>;
@@ -62,8 +62,7 @@ export async function runDespiteLock(update: () => Promise<StackRun>, breaker: L
   let hasAsked = false;
   try {
     for (;;) {
-      // A request to stop would stop our own update as well: it is taken back for each try and renewed after it.
-      if (hasAsked) await breaker.withdrawCancel();
+      // The request is for updates that had begun by then, not for our own, and stays until the other one has seen it.
       const run = await update();
       const owner = run.failure === undefined ? undefined : lockOwner(run);
       if (!owner) return run;

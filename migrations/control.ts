@@ -1,4 +1,5 @@
 import pLimit from "p-limit";
+import { ensureLedger } from "./ledger/schema.ts";
 import { connect } from "./postgres/connect.ts";
 import { withoutRows } from "./postgres/errors.ts";
 import { inTransaction } from "./postgres/transaction.ts";
@@ -23,7 +24,7 @@ export interface ControlTarget {
 
 /** Flags that a run honours within one chunk; left out = as it is. */
 export interface TenantFlags {
-  /** End `failed` with the reason "cancelled"; the next run clears it when it begins. */
+  /** End `partial`, for runs of updates that have begun by now; the next update clears it. */
   readonly cancel?: boolean;
   /** Wait before the next chunk. Stays until somebody clears it. */
   readonly pause?: boolean;
@@ -57,10 +58,12 @@ async function flag(url: string, database: string, { cancel, pause }: TenantFlag
   try {
     const ledger = await client.query("SELECT WHERE to_regclass('rc.mirror') IS NOT NULL");
     if (ledger.rowCount === 0) return false;
+    await ensureLedger(client); // one of an older program cannot tell when the flag was set
     // A chunk holds its row for half a second; the wait for it ends with the chunk.
     const update = () =>
       client.query(
-        `UPDATE rc.mirror SET cancel = coalesce($1, cancel), pause = coalesce($2, pause), updated_at = now()`,
+        `UPDATE rc.mirror SET cancel = coalesce($1, cancel), pause = coalesce($2, pause), updated_at = now(),
+           cancelled_at = CASE WHEN $1 THEN clock_timestamp() ELSE cancelled_at END`,
         [cancel, pause],
       );
     return ((await inTransaction(client, update, { lockTimeoutMs: 1000 })).rowCount ?? 0) > 0;

@@ -1,4 +1,5 @@
 import type { MigrationNode, NodeOutcome } from "./nodes/node.ts";
+import { Update } from "./nodes/update.ts";
 
 /** How an input arrives in preview when its value is not known yet (one of Pulumi's magic UUIDs, also nested). */
 const UNKNOWN =
@@ -74,11 +75,14 @@ function isOutcome(key: string): boolean {
   return key === "status" || key === "summary" || key === "epoch";
 }
 
+/** The one that this process was started for. */
+const thisUpdate = new Update(Date.now() - process.uptime() * 1000);
+
 async function run(news: Json): Promise<{ id: string; outs: Json }> {
   const inputs = plain(news);
   const node = await nodeOf(inputs);
   const { openResourceRow } = await import("./resource-row.ts");
-  const outcome: NodeOutcome = await node.run(inputs, openResourceRow(news["__urn"]));
+  const outcome: NodeOutcome = await node.run(inputs, openResourceRow(news["__urn"]), thisUpdate);
   // One `undefined` in the outputs would fail the step after its side effect: the round trip drops it here.
   return { id: node.id(inputs), outs: JSON.parse(JSON.stringify({ ...inputs, ...outcome })) as Json };
 }

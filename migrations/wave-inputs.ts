@@ -17,7 +17,7 @@ export interface WaveInputs {
   readonly back?: ReleaseTarget;
   /** Database roles of all releases: the ones a cutover fences. */
   readonly releaseRoles: readonly string[];
-  /** After this time the node ends `partial` and the next update goes on. @default 1500 */
+  /** When the update has lasted so long, the node ends `partial` and the next update goes on. @default 1500 */
   readonly deadlineSeconds: number;
   /** Tenants moved at the same time, one worker process each; 1 to 64. */
   readonly concurrency: number;

@@ -29,7 +29,7 @@ export async function ensureLedger(client: pg.Client): Promise<void> {
 
 /**
  * Version 1 neither signed its ranges nor bound its keysets. Signing them now would vouch for whatever is in them, so only
- * a ledger without any becomes version 2.
+ * a ledger without any becomes a newer one.
  */
 async function refuseUnsigned(client: pg.Client): Promise<void> {
   const ledger = await client.query<{ present: boolean }>(
@@ -45,7 +45,7 @@ async function refuseUnsigned(client: pg.Client): Promise<void> {
 }
 
 /** Raised when the DDL below changes: every statement of it can be repeated on an older ledger. */
-const ledgerVersion = 2;
+const ledgerVersion = 3;
 
 const ledgerDdl = `
 CREATE SCHEMA IF NOT EXISTS rc;
@@ -62,6 +62,8 @@ CREATE TABLE IF NOT EXISTS rc.mirror (
   cancel boolean NOT NULL DEFAULT false,
   pause boolean NOT NULL DEFAULT false,
   updated_at timestamptz NOT NULL DEFAULT now());
+ALTER TABLE rc.mirror ADD COLUMN IF NOT EXISTS cancelled_at timestamptz;
+COMMENT ON COLUMN rc.mirror.cancelled_at IS 'when the cancel flag was set last: it is for updates that had begun by then';
 COMMENT ON COLUMN rc.mirror.epoch IS 'raised by every takeover and cutover; a writer of another epoch stops';
 COMMENT ON COLUMN rc.mirror.since_epoch IS 'epoch in which the present copy began: verifications of an older one do not count';
 COMMENT ON COLUMN rc.mirror.built_on IS 'tables that the present copy is written to: one made anew under the same name is another';
@@ -127,6 +129,7 @@ CREATE TABLE IF NOT EXISTS rc.schema_target (
   expand_to text NOT NULL,
   contract_to text NOT NULL,
   oldest_on jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS rc.ledger_2 ();
 CREATE TABLE IF NOT EXISTS rc.ledger_${ledgerVersion} ();
 `;
 

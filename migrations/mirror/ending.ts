@@ -1,4 +1,5 @@
 import { note } from "../ledger/journal.ts";
+import type { Side } from "../ledger/position.ts";
 import { sqlState, stateOf } from "../postgres/errors.ts";
 import { ddlTries } from "./build.ts";
 import { dropCaptureObjectsSql, dropCaptureSql, findCaptured } from "./capture.ts";
@@ -14,18 +15,39 @@ import type { Run } from "./run.ts";
  */
 export async function retire(run: Run, mirror: string, shapes: readonly PairShape[]): Promise<void> {
   await reached("retire.before");
-  await end(run, mirror, shapes, "retired");
+  await end(run, mirror, shapes, { position: "retired", event: "retired" });
   await reached("retire.after");
 }
 
 /** `mirroring` becomes `off`: capture goes, the sink is emptied. Keysets and KEK stay: backups need them. */
 export async function remove(run: Run, mirror: string, shapes: readonly PairShape[]): Promise<void> {
   await reached("retire.before");
-  await end(run, mirror, shapes, "off");
+  await end(run, mirror, shapes, { position: "off", event: "off", emptied: "sink" });
   await reached("retire.after");
 }
 
-async function end(run: Run, mirror: string, shapes: readonly PairShape[], position: "off" | "retired"): Promise<void> {
+/**
+ * Gives up a copy that was begun and not ended, since the pin now wants the side that has the authority already: capture
+ * goes, and what was copied. Otherwise its captured changes would pile up for as long as nobody prepares again.
+ */
+export async function abandon(run: Run, mirror: string, authority: Side, shapes: readonly PairShape[]): Promise<void> {
+  const [position, emptied] = authority === "source" ? (["off", "sink"] as const) : (["retired", "source"] as const);
+  await end(run, mirror, shapes, { position, event: "abandoned", emptied });
+}
+
+interface End {
+  readonly position: "off" | "retired";
+  readonly event: "off" | "retired" | "abandoned";
+  /** The side that loses its rows. @default none */
+  readonly emptied?: Side;
+}
+
+async function end(
+  run: Run,
+  mirror: string,
+  shapes: readonly PairShape[],
+  { position, event, emptied }: End,
+): Promise<void> {
   const tables = shapes.flatMap(tablesOf).map((table) => table.quoted);
   await run.write(
     mirror,
@@ -33,10 +55,10 @@ async function end(run: Run, mirror: string, shapes: readonly PairShape[], posit
       for (const shape of shapes) {
         for (const table of tablesOf(shape)) await client.query(dropCaptureSql(table));
         await client.query(dropCaptureObjectsSql(shape));
-        if (position === "off" && shape.sink !== undefined) {
-          await dropReference(client, shape, shape.sink);
-          await client.query(`TRUNCATE ${shape.sink.quoted}`);
-        }
+        const side = emptied === undefined ? undefined : shape[emptied];
+        if (side === undefined) continue;
+        await dropReference(client, shape, side);
+        await client.query(`TRUNCATE ${side.quoted}`);
       }
       await client.query("DELETE FROM rc.range WHERE mirror = $1", [mirror]);
       await client.query("DELETE FROM rc.unverified WHERE mirror = $1", [mirror]);
@@ -44,7 +66,7 @@ async function end(run: Run, mirror: string, shapes: readonly PairShape[], posit
         mirror,
         position,
       ]);
-      await note(client, { mirror, event: position });
+      await note(client, { mirror, event });
     },
     { tries: ddlTries, onRetry: () => sendAutovacuumAway(run.sessions.operator, tables) },
   );

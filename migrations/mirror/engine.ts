@@ -1,34 +1,25 @@
-import { hostname } from "node:os";
-import type pg from "pg";
-import { CancelledError, takeOver, TakenOverError } from "../ledger/epoch.ts";
-import { ensureMirror, type MirrorState, type Position, readMirrors } from "../ledger/position.ts";
+import type { Position } from "../ledger/position.ts";
 import { readTotals } from "../ledger/range.ts";
-import { ensureLedger } from "../ledger/schema.ts";
-import { lockTenant } from "../ledger/tenant-lock.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
 import { tendPrimary } from "../keys/new-primary.ts";
-import { connect } from "../postgres/connect.ts";
 import { withoutRows } from "../postgres/errors.ts";
-import { tellServerFault } from "../postgres/server-fault.ts";
 import { resolveReference } from "../reference.ts";
 import { Keyring } from "../vault/keyring.ts";
 import { Transit } from "../vault/transit.ts";
 import { build } from "./build.ts";
-import { refuseContradictions } from "./contradiction.ts";
-import { cutover, CutoverError, stands } from "./cutover.ts";
-import { clearStaleCapture, remove, retire } from "./ending.ts";
+import { cutover, stands } from "./cutover.ts";
+import { CutoverError } from "./cutover-transaction.ts";
+import { abandon, clearStaleCapture, remove, retire } from "./ending.ts";
 import { reached } from "./fault-point.ts";
-import { countDirty, follow } from "./follow.ts";
+import { follow } from "./follow.ts";
 import type { JobKind, TenantJob, TenantResult } from "./job.ts";
 import { openKeysets, refuseEdited, refuseEditedUnlessVaultIsAway } from "./ledger-guard.ts";
-import { laneFrom, type PairShape, readShapes } from "./pair-shape.ts";
-import { ending, type MirrorGoal, mirrorGoals, preparation } from "./plan.ts";
+import { laneFrom, readShapes } from "./pair-shape.ts";
+import { perform } from "./perform.ts";
+import { ending, type MirrorGoal, preparation } from "./plan.ts";
 import type { OnProgress } from "./progress.ts";
-import { DeadlineError, Run } from "./run.ts";
+import type { Run } from "./run.ts";
 import { Sealing } from "./sealing.ts";
-
-/** Role that owns every tenant's tables and the ledger. */
-export const engineRole = "rc_migrator";
 
 /**
  * Brings a tenant's mirrors to the last position from which one short transaction reaches one that the pinned release
@@ -45,6 +36,7 @@ export function prepareTenant(job: TenantJob, onProgress?: OnProgress): Promise<
       });
       if (step === "nothing") {
         if (!goal.isUnderWay) await clearStaleCapture(run, name, shapes);
+        else if (shapes.length > 0) await abandon(run, name, goal.authority, shapes);
         continue;
       }
       const sealing = openSealing(run, goal);
@@ -134,86 +126,6 @@ export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob, onProgress?: 
     finalize: finalizeTenant,
   };
 
-type Goals = readonly (MirrorGoal & { phase: MirrorState["phase"] })[];
-
-/** An update waits this long for a keeper that is at work on the tenant; a keeper's drain takes seconds. */
-const keeperPatienceMs = 15_000;
-
-/** Sessions, lock, takeover and the result: the same round every wish. @returns of `work`: milliseconds of the lock */
-async function perform(
-  job: TenantJob,
-  onProgress: OnProgress | undefined,
-  work: (run: Run, goals: Goals) => Promise<number | undefined>,
-): Promise<TenantResult> {
-  const startedAt = performance.now();
-  const opened: { end(): Promise<void> }[] = [];
-  let run: Run | undefined;
-  let lockMs: number | undefined;
-  let status: TenantResult["status"] = "done";
-  let reason: string | undefined;
-  let isCancelled = false;
-  try {
-    const connection = { url: resolveReference(job.region.postgresUrl), database: job.database, role: engineRole };
-    const open = async (part: string, role: string | null = engineRole) => {
-      const client = await connect({
-        ...connection,
-        role: role ?? undefined,
-        applicationName: `rc-mirror ${job.tenant} ${part}`,
-      });
-      opened.push(client);
-      return client;
-    };
-    const control = await open("control");
-    await reached("plan");
-    await ensureLedger(control);
-    await lockTenant(control, job.tenant, keeperPatienceMs);
-    await reached("lock");
-    const sessions = {
-      control,
-      writer: await open("writer"),
-      reader: await open("reader"),
-      operator: await open("operator", null),
-    };
-    for (const name of job.release.sinkMirrors) await ensureMirror(control, name);
-    const mirrors = [...(await readMirrors(control)).keys()];
-    const holder = `${hostname()} process ${process.pid}`;
-    run = new Run(job, sessions, connection, await takeOver(control, sessions.operator, mirrors, holder), onProgress);
-    // Read after the takeover: what the run before has committed in its last moment is in it.
-    const ledger = await readMirrors(control);
-    const goals = mirrorGoals(job, ledger).map((goal) => ({
-      ...goal,
-      phase: ledger.get(goal.definition.name)?.phase ?? null,
-    }));
-    for (const goal of goals) await refuseContradictions(control, job, goal, await readKnownShapes(control, goal));
-    lockMs = await work(run, goals);
-  } catch (error) {
-    const clean = withoutRows(error);
-    status = clean instanceof DeadlineError || clean instanceof CancelledError ? "partial" : "failed";
-    isCancelled = clean instanceof CancelledError;
-    reason =
-      clean instanceof TakenOverError
-        ? `another run has taken over: ${clean.message}`
-        : tellServerFault(clean, job.tenant, resolveReference(job.region.postgresUrl));
-  }
-  const counts = await takeStock(run).catch(() => emptyStock);
-  await Promise.all(opened.map((client) => client.end().catch(() => {})));
-  return {
-    tenant: job.tenant,
-    ...counts,
-    copiedRows: run?.progress.rows("copied") ?? 0,
-    ...(lockMs === undefined ? {} : { lockMs }),
-    seconds: Math.round(performance.now() - startedAt) / 1000,
-    status,
-    ...(reason === undefined ? {} : { reason }),
-    ...(isCancelled ? { isCancelled } : {}),
-  };
-}
-
-/** Tables of a mirror; none before its expand revision. */
-async function readKnownShapes(client: pg.Client, goal: MirrorGoal): Promise<PairShape[]> {
-  return readShapes(client, goal.definition).catch(() => []);
-}
-
 /** Asks nobody yet: keys are fetched when there is something to seal or open, so that Vault is needed only then. */
 function openSealing(run: Run, goal: MirrorGoal): Sealing {
   const { region, environment, tenant } = run.job;
@@ -237,21 +149,4 @@ function openSealing(run: Run, goal: MirrorGoal): Sealing {
   return new Sealing(keyring, goal.definition, environment, tenant, (cls) =>
     tendPrimary(run.sessions.control, transit, tenant, cls),
   );
-}
-
-type Stock = Pick<TenantResult, "positions" | "rows" | "bytes" | "dirty">;
-const emptyStock: Stock = { positions: {}, rows: 0, bytes: 0, dirty: 0 };
-
-async function takeStock(run: Run | undefined): Promise<Stock> {
-  if (run === undefined) return emptyStock;
-  const { control } = run.sessions;
-  const ledger = await readMirrors(control);
-  let [rows, bytes] = [0, 0];
-  for (const mirror of ledger.keys()) {
-    const totals = await readTotals(control, mirror);
-    rows += totals.rows;
-    bytes += totals.bytes;
-  }
-  const positions = Object.fromEntries([...ledger.values()].map((state) => [state.mirror, state.position]));
-  return { positions, rows, bytes, dirty: await countDirty(control) };
 }

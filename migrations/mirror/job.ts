@@ -18,6 +18,8 @@ export interface TenantJob {
   readonly mirrors?: readonly string[];
   /** Unix time in milliseconds after which the run ends `partial`. */
   readonly deadlineMs: number;
+  /** Unix time in milliseconds at which the update began: cancel flags set since are for it. @default this run's start */
+  readonly updateStartedAtMs?: number;
   /** Definitions the program does not have built in; for tests and for mirrors under development. @default mirrors.ts */
   readonly definitions?: readonly MirrorDefinition[];
 }

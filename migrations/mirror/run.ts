@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { holdEpoch, PausedError, TakenOverError } from "../ledger/epoch.ts";
+import { heedFlags, holdEpoch, PausedError, TakenOverError } from "../ledger/epoch.ts";
 import type { MirrorState } from "../ledger/position.ts";
 import type { ConnectOptions } from "../postgres/connect.ts";
 import { inTransaction, type RetryOptions } from "../postgres/transaction.ts";
@@ -11,6 +11,9 @@ import { type OnProgress, ProgressCount } from "./progress.ts";
 export class DeadlineError extends Error {
   override readonly name = "DeadlineError";
 }
+
+/** Between two looks at a pause flag that is set, milliseconds. */
+export const pauseLookMs = 500;
 
 /** Sessions of one run. All of them are direct; only `control` holds the tenant's advisory lock. */
 export interface RunSessions {
@@ -24,6 +27,13 @@ export interface RunSessions {
   readonly operator: pg.Client;
 }
 
+/** What a run may do without. */
+export interface RunOptions {
+  readonly onProgress?: OnProgress | undefined;
+  /** Cancel and pause are for updates; whoever looks for a pause itself, and is none, may go past both. @default true */
+  readonly heedsFlags?: boolean;
+}
+
 /** One run on one tenant: its sessions, its epochs, its time. */
 export class Run {
   readonly job: TenantJob;
@@ -31,6 +41,7 @@ export class Run {
   /** How further sessions on the tenant's database are opened, with the engine's role. */
   readonly connection: Omit<ConnectOptions, "applicationName">;
   readonly #epochs: Map<string, bigint>;
+  readonly #heedsFlags: boolean;
   /** Rows copied and compared so far. */
   readonly progress: ProgressCount;
 
@@ -39,12 +50,13 @@ export class Run {
     sessions: RunSessions,
     connection: Omit<ConnectOptions, "applicationName">,
     epochs: ReadonlyMap<string, bigint>,
-    onProgress?: OnProgress,
+    { onProgress, heedsFlags = true }: RunOptions = {},
   ) {
     this.job = job;
     this.sessions = sessions;
     this.connection = connection;
     this.#epochs = new Map(epochs);
+    this.#heedsFlags = heedsFlags;
     this.progress = new ProgressCount(job.tenant, onProgress);
   }
 
@@ -87,12 +99,16 @@ export class Run {
       try {
         return await inTransaction(
           this.sessions.writer,
-          async (client) => work(client, await holdEpoch(client, mirror, this.epochOf(mirror))),
+          async (client) => {
+            const state = await holdEpoch(client, mirror, this.epochOf(mirror));
+            if (this.#heedsFlags) heedFlags(state);
+            return work(client, state);
+          },
           options,
         );
       } catch (error) {
         if (!(error instanceof PausedError)) throw error;
-        await sleep(500);
+        await sleep(pauseLookMs);
       }
     }
   }

@@ -6,7 +6,8 @@ import type { MigrationNode } from "./node.ts";
 import { isPrepared } from "./prepare-node.ts";
 import { goesBack, readMembers, withRegistries } from "./wave-members.ts";
 import { isThere, refuseHeld, standingRefusals } from "./wave-refusals.ts";
-import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
+import { Update } from "./update.ts";
+import { cancelledText, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /**
  * Flips each tenant of a wave to the pinned release: first in its database, then the route. Forward nobody moves before
@@ -18,7 +19,7 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
 
   isUnfinished: (inputs) => isWaveUnfinished(inputs, isThere),
 
-  async run(inputs, show) {
+  async run(inputs, show, update = new Update()) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       await refuseHeld(inputs, registries);
       const members = await readMembers(inputs, registries);
@@ -27,13 +28,14 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
         summary: `cutover to ${inputs.release.pin}: ${why}`,
         epoch: `${inputs.release.pin} waiting`,
       });
-      if (isAfterCancel(inputs)) return waiting("prepare was cancelled; the next update goes on");
+      if (update.isCancelled) return waiting(cancelledText);
       const exact = await readExactly(members, registries);
       const unready = exact.members.filter((member) => !isPrepared(inputs, member)).map(({ tenant }) => tenant.id);
       const notThere = [...exact.unreachable.map(({ tenant }) => tenant), ...unready];
       if (notThere.length > 0 && !goesBack(inputs))
         return waiting(`waits for prepare, ${notThere.length} of ${members.length} tenants to go, e.g. ${notThere[0]}`);
       const results = await runWave("cutover", inputs, members, registries, {
+        update,
         ...(show && { show }),
         without: [
           ...exact.unreachable,

@@ -6,7 +6,9 @@ import type { MigrationNode } from "./node.ts";
 import { databaseOf, schemaFailures } from "./prepare-node.ts";
 import { readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 import { isThere, refuseHeld, standingRefusals } from "./wave-refusals.ts";
-import { isAfterCancel, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
+import { Update } from "./update.ts";
+import type { ShowLine } from "./wave-progress.ts";
+import { cancelledText, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Takes the mirrors that the stack file names to their end; without names it changes nothing. */
 export const finalizeNode: MigrationNode<WaveInputs> = {
@@ -21,27 +23,29 @@ export const finalizeNode: MigrationNode<WaveInputs> = {
 
   isUnfinished: async (inputs) => isNamed(inputs) && (await isWaveUnfinished(inputs, isEnded)),
 
-  async run(inputs) {
+  async run(inputs, show = () => {}, update = new Update()) {
     if (!isNamed(inputs))
       return { status: "done", summary: "finalize: nothing named, the way back is open", epoch: inputs.after ?? "" };
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       await refuseHeld(inputs, registries);
       const members = await readMembers(inputs, registries);
       const elsewhere = members.find((member) => !isThere(inputs, member));
-      if (elsewhere !== undefined || isAfterCancel(inputs))
+      if (elsewhere !== undefined || update.isCancelled)
         return {
           status: "partial",
-          summary: `finalize: waits for the cutover${elsewhere === undefined ? "" : `, e.g. of ${elsewhere.tenant.id}`}`,
+          summary: `finalize: ${elsewhere === undefined ? cancelledText : `waits for the cutover, e.g. of ${elsewhere.tenant.id}`}`,
           epoch: inputs.after ?? "",
         };
       // A side is dropped for good: only of those that are not at their end yet.
-      const without = await dumpBefore(
-        inputs,
-        members.filter((member) => !isEnded(inputs, member)),
-      );
+      const ending = members.filter((member) => !isEnded(inputs, member));
+      if (inputs.backup?.kind === "dump" && ending.length > 0)
+        show(`dumping ${ending.length} databases before a side of them is dropped`);
+      const without = await dumpBefore(inputs, ending);
       const results = await runWave("finalize", inputs, members, registries, {
+        update,
         without,
-        afterAll: (ended) => contract(inputs, members, ended),
+        show,
+        afterAll: (ended) => contract(inputs, members, ended, show),
       });
       return outcomeOf("finalize", inputs, results);
     });
@@ -56,6 +60,7 @@ async function contract(
   inputs: WaveInputs,
   members: readonly WaveMember[],
   ended: readonly TenantResult[],
+  show: ShowLine,
 ): Promise<readonly TenantResult[]> {
   const retired = new Set(
     ended.flatMap(({ tenant, status, positions }) =>
@@ -63,6 +68,8 @@ async function contract(
     ),
   );
   const among = members.filter(({ tenant }) => retired.has(tenant.id));
+  if (among.length > 0)
+    show(`schema of ${among.length} databases to the contract revision ${inputs.release.schema.contractTo}`);
   const failures = schemaFailures(among, await upgradeTo(among.map(databaseOf), inputs.release.schema.contractTo));
   const failed = new Map(failures.map((result) => [result.tenant, result]));
   await closeWindow(

@@ -1,3 +1,4 @@
+import type { Update } from "./update.ts";
 import type { ShowLine } from "./wave-progress.ts";
 
 /** Why a node may not run, in the words of the person who has to mend it. */
@@ -32,6 +33,11 @@ export interface MigrationNode<Inputs> {
   refusals?(inputs: Inputs, before: Partial<Inputs>): Promise<Refusal[]>;
   /** True when the ledger says that the world is not where the (unchanged) inputs want it. Does no writes. */
   isUnfinished?(inputs: Inputs): Promise<boolean>;
-  /** Brings the world to where the inputs want it. Idempotent and resumable. @param show for how far it is */
-  run(inputs: Inputs, show?: ShowLine): Promise<NodeOutcome>;
+  /**
+   * Brings the world to where the inputs want it. Idempotent and resumable.
+   *
+   * @param show for how far it is
+   * @param update that the node is part of. @default one of its own, which begins now
+   */
+  run(inputs: Inputs, show?: ShowLine, update?: Update): Promise<NodeOutcome>;
 }

@@ -9,7 +9,8 @@ import { type TenantResult, untouched } from "../mirror/job.ts";
 import { readExactly } from "./exact-members.ts";
 import { goesBack, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 import { isThere, refuseHeld, standingRefusals } from "./wave-refusals.ts";
-import { isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
+import { Update } from "./update.ts";
+import { cancelledText, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /** Brings the schema and every mirror of a wave to where one short transaction reaches the pinned release. */
 export const prepareNode: MigrationNode<WaveInputs> = {
@@ -18,15 +19,25 @@ export const prepareNode: MigrationNode<WaveInputs> = {
 
   isUnfinished: (inputs) => isWaveUnfinished(inputs, isPrepared),
 
-  async run(inputs, show) {
+  async run(inputs, show, update = new Update()) {
     return withRegistries(inputs, { isReadOnly: false }, async (registries) => {
       await refuseHeld(inputs, registries);
+      if (update.isCancelled)
+        return {
+          status: "partial",
+          summary: `prepare to ${inputs.release.pin}: ${cancelledText}`,
+          epoch: inputs.release.pin,
+        };
       const exact = await readExactly(await readMembers(inputs, registries), registries);
       // The way back builds from a side that stays as it is, and is promised within minutes: it waits for no dump.
       const unsafe = goesBack(inputs) ? [] : await dumpBefore(inputs, aboutToBuild(inputs, exact.members));
       const safe = exact.members.filter(({ tenant }) => !unsafe.some((result) => result.tenant === tenant.id));
       const without = [...exact.unreachable, ...unsafe, ...(await moveSchema(inputs, safe))];
-      const results = await runWave("prepare", inputs, exact.members, registries, { without, ...(show && { show }) });
+      const results = await runWave("prepare", inputs, exact.members, registries, {
+        update,
+        without,
+        ...(show && { show }),
+      });
       return outcomeOf("prepare", inputs, results);
     });
   },

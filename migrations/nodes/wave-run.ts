@@ -4,11 +4,14 @@ import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Registry } from "../registry/registry.ts";
 import { readTenantState } from "../tenant-state.ts";
 import type { NodeOutcome } from "./node.ts";
+import type { Update } from "./update.ts";
 import { type ShowLine, WaveProgress } from "./wave-progress.ts";
 import { goesBack, isPlatformAbsent, readMembers, withRegistries, type WaveMember } from "./wave-members.ts";
 
 /** What a node adds to the run of a wave. */
 export interface WaveRunOptions {
+  /** That the run is part of. */
+  readonly update: Update;
   /** Results of members that are not run, because something before has failed for them. @default none */
   readonly without?: readonly TenantResult[];
   /** Called as each tenant ends, whatever became of it. */
@@ -21,8 +24,8 @@ export interface WaveRunOptions {
 
 /**
  * Runs one job for each tenant, some at a time, each in a process of its own; tells the registry as each one ends, so
- * that a killed update has lost no news. One tenant's failure never stops another; a cancelled one stops the rest, since
- * the flag asks for the end of the update and each tenant's own is cleared when its turn comes.
+ * that a killed update has lost no news. One tenant's failure never stops another; a cancelled one stops the rest of the
+ * update, since that is whose end the flag asks for.
  *
  * @returns results of all members, those of `without` included
  */
@@ -31,12 +34,17 @@ export async function runWave(
   inputs: WaveInputs,
   members: readonly WaveMember[],
   registries: ReadonlyMap<RegionTarget, Registry>,
-  { without = [], onEnd = async () => {}, show = () => {}, afterAll = async (results) => results }: WaveRunOptions = {},
+  {
+    update,
+    without = [],
+    onEnd = async () => {},
+    show = () => {},
+    afterAll = async (results) => results,
+  }: WaveRunOptions,
 ): Promise<readonly TenantResult[]> {
-  const deadlineMs = Date.now() + inputs.deadlineSeconds * 1000;
+  const deadlineMs = update.deadlineMs(inputs.deadlineSeconds);
   const left = new Set(without.map((result) => result.tenant));
   const byTenant = new Map(members.map((member) => [member.tenant.id, member]));
-  const stop = new AbortController();
   const [home] = registries.values();
   const note = (status: "running" | "partial" | "done" | "failed") =>
     home?.waveSteps.record({
@@ -58,15 +66,16 @@ export async function runWave(
     releaseRoles: inputs.releaseRoles,
     mirrors: inputs.mirrors ?? [],
     deadlineMs,
+    updateStartedAtMs: update.startedAtMs,
   }));
   const progress = new WaveProgress(jobs.length, show);
   const ended = await runTenants(kind, jobs, {
     concurrency: inputs.concurrency,
-    signal: stop.signal,
+    signal: update.signal,
     onProgress: (each) => progress.record(each),
     onResult: async (result) => {
       progress.end(result.tenant, result.status);
-      if (result.isCancelled === true) stop.abort();
+      if (result.isCancelled === true) update.cancel();
       const member = byTenant.get(result.tenant);
       if (member === undefined) return;
       await onEnd(member, result);
@@ -127,13 +136,8 @@ function refuseFailures(kind: WaveInputs["kind"], inputs: WaveInputs, results: r
   );
 }
 
-/** In the epoch of a node that somebody cancelled: the nodes after it must not go on in the same update. */
-const cancelledMark = "cancelled";
-
-/** Whether a node before this one was cancelled. */
-export function isAfterCancel(inputs: WaveInputs): boolean {
-  return inputs.after?.split(" ").includes(cancelledMark) ?? false;
-}
+/** What a node says that was not begun. */
+export const cancelledText = "the update was cancelled; the next one goes on";
 
 /**
  * The outcome of a wave node: `epoch` changes when a tenant moved. On the way back failures end `partial`, named in the
@@ -148,7 +152,6 @@ export function outcomeOf(kind: WaveInputs["kind"], inputs: WaveInputs, results:
     status === "failed" ? [`${tenant}: ${reason ?? "no reason given"}`] : [],
   );
   const failures = reasons.length === 0 ? "" : `; ${reasons.length} failed: ${reasons.join("; ")}`;
-  const isCancelled = results.some((result) => result.isCancelled === true);
   const rows = results.reduce((sum, result) => sum + result.copiedRows, 0);
   const locks = results.flatMap((result) => (result.lockMs === undefined ? [] : [result.lockMs]));
   const longest = locks.length === 0 ? "" : `, ${locks.length} flips, longest lock ${Math.ceil(Math.max(...locks))} ms`;
@@ -156,6 +159,6 @@ export function outcomeOf(kind: WaveInputs["kind"], inputs: WaveInputs, results:
   return {
     status: partial > 0 ? "partial" : "done",
     summary: `${kind} to ${inputs.release.pin}: ${results.length - partial} of ${results.length} tenants${moved}${longest}${failures}`,
-    epoch: `${inputs.release.pin} ${new Date().toISOString()}${isCancelled ? ` ${cancelledMark}` : ""}`,
+    epoch: `${inputs.release.pin} ${new Date().toISOString()}`,
   };
 }

@@ -100,9 +100,12 @@ function backCase(
         for (const [nth, tenant] of tenants.entries()) {
           const route = await world.routeOf(tenant);
           if (route !== catalogR1.pin) throw new Error(`${tenant.tenant} is routed to ${route}`);
-          // Where it had not begun to leave, or had only begun, there is no second side to compare with.
+          const log = traffics[nth]?.log as Traffic["log"];
+          // Where it had not begun to leave, or had only begun, nothing may be left of the attempt, and there is no second
+          // side to compare with.
+          if ((await tenant.position()) === "off") await judge(tenant, log, "off");
           await tenant.move("prepare", r2);
-          await judge(tenant, traffics[nth]?.log as Traffic["log"], "mirroring");
+          await judge(tenant, log, "mirroring");
         }
         return remark;
       } finally {

@@ -25,7 +25,14 @@ export async function ledgerFaults(admin: pg.Client, position: Position, isRepai
     `SELECT relname FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
      WHERE tgname = 'zz_rc_capture' AND tgenabled = 'A' ORDER BY 1`,
   );
-  same("capture", capture, position === "mirroring" || position === "switched" ? authoritative : []);
+  const isMirrored = position === "mirroring" || position === "switched";
+  same("capture", capture, isMirrored ? authoritative : []);
+  const dirty = await column(
+    admin,
+    `SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('rc') AND relkind = 'r' AND starts_with(relname, 'dirty_')
+     ORDER BY 1`,
+  );
+  same("tables of captured changes", dirty, isMirrored ? clear.map((table) => `dirty_${table}`) : []);
 
   const usable = await column(
     admin,
@@ -57,7 +64,6 @@ export async function ledgerFaults(admin: pg.Client, position: Position, isRepai
      FROM (SELECT *, lag(upper) OVER (PARTITION BY pair ORDER BY ordinal) AS before FROM rc.range) AS r
      JOIN rc.mirror USING (mirror) GROUP BY pair ORDER BY pair`,
   );
-  const isMirrored = position === "mirroring" || position === "switched";
   same("tiling", tiles, isMirrored ? clear.map((pair) => `${pair}: joined t, ends 1, all compared t`) : []);
   if (!isRepairAllowed) {
     const repairs = await column(admin, "SELECT id::text FROM rc.journal WHERE event = 'repaired'");

@@ -30,6 +30,8 @@ export const roundTrip: Drill = {
     turn("mirroring", r2, ["prepare"], r1, "mirroring"),
     turn("off", r2, ["prepare", "cutover"], r1, "mirroring"),
     turn("off", r2, ["prepare", "cutover", "finalize"], r1, "mirroring"),
+    turnInTheCopy("off", r2, r1),
+    turnInTheCopy("retired", r1, r2),
   ],
 };
 
@@ -67,6 +69,22 @@ function turn(
       const tenant = await stage.tenant(from);
       await withTraffic(tenant, stage, random, end, async (traffic) => {
         await go(tenant, release, kinds);
+        await traffic.burst(5);
+        await go(tenant, other, ["prepare", "cutover"]);
+      });
+    },
+  };
+}
+
+/** Sets out, is killed in the middle of the copy, and stays with the other: nothing of the copy may be left. */
+function turnInTheCopy(from: "off" | "retired", release: ReleaseTarget, other: ReleaseTarget): DrillCase {
+  return {
+    title: `from ${from} to ${release.id}, killed in the copy, then to ${other.id}`,
+    async run(stage, random) {
+      const tenant = await stage.tenant(from);
+      await withTraffic(tenant, stage, random, from, async (traffic) => {
+        if (release === r1) await tenant.undoContract();
+        await tenant.kill("prepare", release, "chunk.commit.after");
         await traffic.burst(5);
         await go(tenant, other, ["prepare", "cutover"]);
       });

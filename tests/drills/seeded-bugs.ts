@@ -18,7 +18,7 @@ export const seededBugs: readonly SeededBug[] = [
   },
   {
     title: "the last drain under the lock is left out",
-    file: "mirror/cutover.ts",
+    file: "mirror/cutover-transaction.ts",
     from: "if (waiting === 0) return 0;",
     to: "if (waiting >= 0) return waiting;",
     aims: [{ drill: "traffic", titles: /between the last drain and the lock/ }],
@@ -67,7 +67,7 @@ export const seededBugs: readonly SeededBug[] = [
   },
   {
     title: "capture stays on the side that has lost authority",
-    file: "mirror/cutover.ts",
+    file: "mirror/cutover-transaction.ts",
     from: "...lanes.map((lane) => startCaptureSql(lane, lane.to)),",
     to: "...lanes.map((lane) => startCaptureSql(lane, lane.from)),",
     aims: [{ drill: "fence", titles: /r1 after the cutover/ }],
@@ -88,7 +88,7 @@ export const seededBugs: readonly SeededBug[] = [
   },
   {
     title: "a broken connection to PostgreSQL is told as the driver tells it",
-    file: "mirror/engine.ts",
+    file: "mirror/perform.ts",
     from: ": tellServerFault(clean, job.tenant, resolveReference(job.region.postgresUrl));",
     to: ": clean.message;",
     aims: [{ drill: "lost-ack", titles: /^PostgreSQL's answer to the cutover is lost in cutover to r2/ }],

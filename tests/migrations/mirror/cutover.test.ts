@@ -69,6 +69,35 @@ describe("cutover", function () {
     assert.notEqual((await openBodies(tenant)).get(second), "late");
   });
 
+  it("waits while it is paused, ends partial at its deadline, and goes on when the pause is over", async () => {
+    await seedPrompts(tenant, 2);
+    await prepareTenant(tenant.job(r2));
+    await tenant.admin.query("UPDATE rc.mirror SET pause = true");
+    const late = await cutoverTenant(tenant.job(r2, { deadlineMs: Date.now() + 3000 }));
+    assert.deepEqual([late.status, late.positions["prompt-encryption"]], ["partial", "mirroring"]);
+    const waiting = cutoverTenant(tenant.job(r2));
+    await sleep(1500);
+    await tenant.admin.query("UPDATE rc.mirror SET pause = false");
+    assert.deepEqual(await waiting.then(({ status, reason }) => [status, reason]), ["done", undefined]);
+  });
+
+  it("ends at a cancel flag that was set while it waits for a gap, and moves nothing", async () => {
+    const [id] = (await seedPrompts(tenant, 2)) as [string];
+    await prepareTenant(tenant.job(r2));
+    const writer = await tenant.as("platform_r1");
+    await writer.query("BEGIN");
+    await writer.query("UPDATE prompt_bodies SET body = 'long' WHERE prompt_id = $1", [id]);
+    const running = cutoverTenant(tenant.job(r2));
+    await sleep(1500);
+    await tenant.admin.query("UPDATE rc.mirror SET cancel = true, cancelled_at = clock_timestamp()");
+    const result = await running;
+    assert.deepEqual(
+      [result.status, result.isCancelled, result.positions["prompt-encryption"]],
+      ["partial", true, "mirroring"],
+    );
+    await writer.query("COMMIT");
+  });
+
   it("gives up after its tries, naming the session in the way, and moves nothing", async () => {
     const [id] = (await seedPrompts(tenant, 2)) as [string];
     await prepareTenant(tenant.job(r2));

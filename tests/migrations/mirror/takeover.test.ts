@@ -138,6 +138,18 @@ describe("two runs on one tenant", function () {
     await assert.rejects(holdEpoch(old, "prompt-encryption", 0n), TakenOverError);
   });
 
+  it("gives up, naming it, when a session that is none of the engine's keeps the mirror's row", async () => {
+    const [taker, operator] = [await session("rc-mirror new"), await session("op")];
+    await ensureMirror(taker, "prompt-encryption");
+    await tenant.admin.query("BEGIN; SELECT FROM rc.mirror FOR UPDATE");
+    const pid = (await tenant.admin.query("SELECT pg_backend_pid() AS pid")).rows[0].pid as number;
+    const taking = takeOver(taker, operator, ["prompt-encryption"], "test", { patienceMs: 300 });
+    await assert.rejects(taking, new RegExp(`stays locked by pid ${pid} \\(.*idle in transaction`));
+    await tenant.admin.query("ROLLBACK");
+    const epochs = await takeOver(taker, operator, ["prompt-encryption"], "test", { patienceMs: 300 });
+    assert.equal(epochs.get("prompt-encryption"), 1n);
+  });
+
   it("terminates a writer of the old epoch that does not end", async () => {
     const [old, taker, operator] = [
       await session("rc-mirror old"),
@@ -147,7 +159,7 @@ describe("two runs on one tenant", function () {
     await ensureMirror(old, "prompt-encryption");
     await old.query("BEGIN");
     await holdEpoch(old, "prompt-encryption", 0n);
-    const epochs = await takeOver(taker, operator, ["prompt-encryption"], "test", 200);
+    const epochs = await takeOver(taker, operator, ["prompt-encryption"], "test", { patienceMs: 200 });
     assert.equal(epochs.get("prompt-encryption"), 1n);
     await assert.rejects(old.query("COMMIT"));
   });

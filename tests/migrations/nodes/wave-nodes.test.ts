@@ -5,6 +5,7 @@ import { setFlags, setMaintenance } from "../../../migrations/control.ts";
 import { cutoverNode } from "../../../migrations/nodes/cutover-node.ts";
 import { finalizeNode } from "../../../migrations/nodes/finalize-node.ts";
 import { prepareNode } from "../../../migrations/nodes/prepare-node.ts";
+import { Update } from "../../../migrations/nodes/update.ts";
 import { waveRefusals } from "../../../migrations/nodes/wave-refusals.ts";
 import { databaseUrl, getPostgresUrl } from "../../servers.ts";
 import { r1, r2 } from "../onboarding-fixture.ts";
@@ -123,7 +124,8 @@ describe("nodes of a wave", function () {
     // A pause outlives the takeover of the next run: the first tenant waits until the cancel flag ends it.
     await wave.onboarding.query("one", ["UPDATE rc.mirror SET pause = true, position = 'off', phase = 'verify'"]);
     const held = await wave.onboarding.query("one", ["SELECT epoch FROM rc.mirror"]);
-    const running = prepareNode.run(inputs);
+    const update = new Update();
+    const running = prepareNode.run(inputs, undefined, update);
     for (;;) {
       const [now] = await wave.onboarding.query("one", ["SELECT epoch FROM rc.mirror"]);
       if (JSON.stringify(now) !== JSON.stringify(held[0])) break;
@@ -135,9 +137,56 @@ describe("nodes of a wave", function () {
     const ended = await running;
     assert.equal(ended.status, "partial");
     assert.equal(await epochs(), before);
-    const moved = await cutoverNode.run(wave.inputs(r2, { after: ended.epoch }));
+    const moved = await cutoverNode.run(inputs, undefined, update);
     assert.equal(moved.status, "partial");
     assert.deepEqual([...new Set(Object.values(await wave.routes()))], [r1.pin]);
+  });
+
+  it("heeds a cancel flag that was set during the update before the tenant's turn came, and clears an older one", async () => {
+    await wave.seed(["canary", "later"]);
+    const inputs = wave.inputs(r2);
+    assert.equal((await prepareNode.run(inputs)).status, "done");
+    const update = new Update();
+    const target = { region: wave.onboarding.region, tenants: ["later"] };
+    await setFlags(target, { cancel: true });
+    const only = (wanted: string) =>
+      wave.inputs(r2, {
+        wave: wanted,
+        waves: ["canary", "later"].map((name) => ({ name, selector: { ids: [name] } })),
+      });
+    // The first wave has nobody who was asked to stop; the second one's turn comes in the same update.
+    assert.equal((await cutoverNode.run(only("canary"), undefined, update)).status, "done");
+    const stopped = await cutoverNode.run(only("later"), undefined, update);
+    assert.equal(stopped.status, "partial");
+    assert.deepEqual(await wave.routes(), { canary: r2.pin, later: r1.pin });
+    assert.match((await prepareNode.run(only("canary"), undefined, update)).summary, /the update was cancelled/);
+    assert.equal((await cutoverNode.run(only("later"))).status, "done");
+    assert.deepEqual(await wave.routes(), { canary: r2.pin, later: r2.pin });
+  });
+
+  it("counts the time that earlier nodes of the update took, and begins no tenant after its deadline", async () => {
+    await wave.seed(["acme"]);
+    const inputs = wave.inputs(r2, { deadlineSeconds: 60 });
+    const ended = await prepareNode.run(inputs, undefined, new Update(Date.now() - 60_000));
+    assert.equal(ended.status, "partial");
+    assert.notEqual(await positionOf("acme"), "mirroring");
+    assert.equal((await prepareNode.run(inputs, undefined, new Update(Date.now() - 20_000))).status, "done");
+  });
+
+  it("shows in its row how far finalize is, and waits with it for a paused tenant until the deadline", async () => {
+    await wave.seed(["acme"]);
+    await forward();
+    const named = wave.inputs(r2, { kind: "finalize", mirrors: ["prompt-encryption"] });
+    const target = { region: wave.onboarding.region, tenants: ["acme"] };
+    await setFlags(target, { pause: true });
+    const paused = await finalizeNode.run({ ...named, deadlineSeconds: 5 });
+    assert.equal(paused.status, "partial");
+    assert.equal(await positionOf("acme"), "switched");
+    await setFlags(target, { pause: false });
+    const lines: string[] = [];
+    assert.equal((await finalizeNode.run(named, (line) => lines.push(line))).status, "done");
+    assert.match(lines.join("\n"), /acme: done; 1 of 1 tenants ended/);
+    assert.match(lines.join("\n"), /schema of 1 databases to the contract revision 0003/);
   });
 
   it("refuses to close the way back while a suspended tenant still runs the older release", async () => {
