@@ -1,10 +1,13 @@
 // Entry of the process that owns the servers of one test run: it starts them, prints where they are, waits until its
-// standard input ends (which it does however the test run dies), stops them and removes their folder.
+// standard input ends (which it does however the test run dies), stops them and removes their folder. Milvus, which few
+// tests need, is started when its input says so.
 import { chmodSync, mkdtempSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findFreePort } from "../local/servers/free-port.ts";
+import { milvusPorts } from "../local/servers/milvus-configuration.ts";
+import { startMilvus, stopMilvus } from "../local/servers/milvus.ts";
 import { startPostgres, stopPostgres } from "../local/servers/postgres.ts";
 import { isRunning } from "../local/servers/server-process.ts";
 import { startVault, stopVault } from "../local/servers/vault.ts";
@@ -27,17 +30,31 @@ const folder = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
 chmodSync(folder, 0o711);
 const place = { homeFolder: join(folder, "home"), dataFolder: join(folder, "data"), isTiedToParent: true };
 
+let milvus: Promise<void> = Promise.resolve();
+async function tellMilvus(): Promise<void> {
+  try {
+    const { address, password } = await startMilvus({ ...place, firstPort: await findFreePort(milvusPorts) });
+    process.stdout.write(`${JSON.stringify({ address, password })}\n`);
+  } catch (error) {
+    process.stdout.write(`${JSON.stringify({ reason: (error as Error).message })}\n`);
+  }
+}
+
 let ending: Promise<void> | undefined;
 function end(exitCode: number): void {
   ending ??= (async () => {
-    await Promise.allSettled([stopPostgres(place), stopVault(place)]);
+    await Promise.allSettled([
+      stopPostgres(place),
+      stopVault(place),
+      milvus.catch(() => undefined).then(() => stopMilvus(place)),
+    ]);
     await rm(folder, { recursive: true, force: true });
     process.exit(exitCode);
   })();
 }
 process.stdin.on("end", () => end(0));
 process.stdin.on("error", () => end(0));
-process.stdin.resume();
+process.stdin.on("data", () => (milvus = tellMilvus()));
 // Ctrl-C reaches the whole group; the test run ends our input when it is done with the servers.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => end(0));

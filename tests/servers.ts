@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { delimiter, join } from "node:path";
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import pg from "pg";
 import { repositoryFolder } from "../local/folders.ts";
@@ -19,10 +19,19 @@ export interface TestVault {
   readonly token: string;
 }
 
+/** Where the Milvus of this test run is. */
+export interface TestMilvus {
+  readonly address: string;
+  /** Of the user `root`. */
+  readonly password: string;
+}
+
 /** Login of `createRoles` with its password, which is no secret in a test. */
 export const releaseRoles = { platform_r1: "platform-r1", platform_r2: "platform-r2", rc_keeper: "keeper" } as const;
 
 let guard: ChildProcessByStdio<Writable, Readable, null> | undefined;
+let guardLines: Interface | undefined;
+let milvus: Promise<TestMilvus> | undefined;
 
 /**
  * Starts ONE PostgreSQL and ONE Vault for the whole mocha run, unless RC_TEST_POSTGRES_URL, or RC_TEST_VAULT_ADDR and
@@ -43,6 +52,7 @@ export async function mochaGlobalSetup(): Promise<void> {
   });
   guard = child;
   const lines = createInterface({ input: child.stdout });
+  guardLines = lines;
   const first = await Promise.race([
     once(lines, "line").then(([line]) => line as string),
     once(child, "exit").then(([code]) => {
@@ -78,6 +88,27 @@ export const getVault = (): TestVault => ({
   address: getVariable("RC_TEST_VAULT_ADDR"),
   token: getVariable("RC_TEST_VAULT_TOKEN"),
 });
+
+/**
+ * This run's Milvus, started on first use (about 10 s), unless RC_TEST_MILVUS_ADDR and RC_TEST_MILVUS_PASSWORD name a running
+ * one.
+ */
+export function getMilvus(): Promise<TestMilvus> {
+  milvus ??= (async () => {
+    const { RC_TEST_MILVUS_ADDR: address, RC_TEST_MILVUS_PASSWORD: password } = process.env;
+    if (address !== undefined && password !== undefined) return { address, password };
+    if (guard === undefined || guardLines === undefined)
+      throw new Error(
+        "this run has no servers of its own; name a Milvus in RC_TEST_MILVUS_ADDR, RC_TEST_MILVUS_PASSWORD",
+      );
+    const line = once(guardLines, "line");
+    guard.stdin.write("milvus\n");
+    const report = JSON.parse((await line)[0] as string) as TestMilvus | { readonly reason: string };
+    if ("reason" in report) throw new Error(`Milvus did not start: ${report.reason}`);
+    return report;
+  })();
+  return milvus;
+}
 
 /** The same server and login, another database. */
 export function databaseUrl(name: string, url: string = getPostgresUrl()): string {

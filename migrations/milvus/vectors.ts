@@ -1,0 +1,234 @@
+import pLimit from "p-limit";
+import { type CollectionSpec, fields, idLimitBytes } from "./collection.ts";
+import { MilvusError } from "./milvus-error.ts";
+import type { MilvusSession } from "./session.ts";
+import {
+  dataTypes,
+  decodeMessage,
+  encodeMessage,
+  type FieldData,
+  type MutationResult,
+  type QueryResults,
+} from "./wire.ts";
+
+/** Rows of one tenant, column by column; the nth of each belong together. */
+export interface VectorRows {
+  /** Record ids, without the tenant. */
+  readonly keys: readonly string[];
+  readonly versions: readonly number[];
+  /** Little-endian float32, `dimension` of them a row, one row behind the other. */
+  readonly vectors: Buffer;
+}
+
+/** Record ids above `lower`, up to and including `upper`, in the order of their bytes; null is no bound. */
+export interface KeySpan {
+  readonly lower: string | null;
+  readonly upper: string | null;
+}
+
+/** Bytes of a request, about: Milvus takes 64 MiB, and is fastest between 2 and 8. */
+export const requestBytes = 4 * 1024 * 1024;
+/** Requests under way at once. Never two with the same key: the rows of one call are split, each key once. */
+export const requestsInFlight = 3;
+/** Keys named in one filter. */
+const keysAtOnce = 500;
+
+/** One tenant's vectors in one collection: every request carries the tenant, every read is strongly consistent. */
+export class TenantVectors {
+  readonly #session: MilvusSession;
+  readonly #spec: CollectionSpec;
+  readonly #tenant: string;
+
+  /** @throws {MilvusError} the tenant's name cannot stand in a filter */
+  constructor(session: MilvusSession, spec: CollectionSpec, tenant: string) {
+    if (!/^[a-z][\w-]{0,62}$/i.test(tenant))
+      throw new MilvusError(
+        "refused",
+        `tenant ${JSON.stringify(tenant)}: allowed are letters, digits, - and _, at most 63`,
+      );
+    this.#session = session;
+    this.#spec = spec;
+    this.#tenant = tenant;
+  }
+
+  /** Bytes of one vector. */
+  get vectorBytes(): number {
+    return this.#spec.dimension * 4;
+  }
+
+  /**
+   * Writes rows, whether they are there or not, and waits until Milvus has acknowledged every one.
+   * @throws {MilvusError} also when it acknowledged fewer
+   */
+  async upsert(rows: VectorRows): Promise<void> {
+    const count = rows.keys.length;
+    if (rows.vectors.length !== count * this.vectorBytes || rows.versions.length !== count)
+      throw new RangeError(
+        `${count} keys with ${rows.versions.length} versions and ${rows.vectors.length} bytes of vectors`,
+      );
+    if (new Set(rows.keys).size !== count)
+      throw new RangeError("a key twice in one upsert: which would win is not defined");
+    const step = Math.max(1, Math.floor(requestBytes / (this.vectorBytes + idLimitBytes)));
+    const limit = pLimit(requestsInFlight);
+    const starts = Array.from({ length: Math.ceil(count / step) }, (_, nth) => nth * step);
+    // All of them end before a failure is told: nothing of this call may still be under way afterwards.
+    const ended = await Promise.allSettled(
+      starts.map((start) => limit(() => this.#upsertOnce(rows, start, Math.min(count, start + step)))),
+    );
+    const failed = ended.find((one) => one.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Rows in a span, in the order of their keys' bytes. */
+  async read(span: KeySpan): Promise<VectorRows> {
+    const bound = (sign: string, key: string | null): string[] =>
+      key === null ? [] : [`${fields.id} ${sign} ${this.#idLiteral(key)}`];
+    return this.#query([this.#own, ...bound(">", span.lower), ...bound("<=", span.upper)].join(" && "));
+  }
+
+  /** Those of the rows with these keys that are there, in the order of their keys' bytes. */
+  async readKeys(keys: readonly string[]): Promise<VectorRows> {
+    const found: VectorRows[] = [];
+    for (let start = 0; start < keys.length; start += keysAtOnce)
+      found.push(await this.#query(this.#filter(keys.slice(start, start + keysAtOnce))));
+    return inOrder({
+      keys: found.flatMap((one) => one.keys),
+      versions: found.flatMap((one) => one.versions),
+      vectors: Buffer.concat(found.map((one) => one.vectors)),
+    });
+  }
+
+  /** Rows that are there now. */
+  async count(): Promise<number> {
+    const reply = await this.#exchange(this.#own, ["count(*)"]);
+    const counted = reply.fields_data[0]?.scalars?.long_data?.data[0];
+    if (counted === undefined) throw new MilvusError("no-status", "Milvus answered a count without a number");
+    return Number(counted);
+  }
+
+  /** Deletes the rows with these keys; those that are not there are fine. */
+  async delete(keys: readonly string[]): Promise<void> {
+    for (let start = 0; start < keys.length; start += keysAtOnce) {
+      const filter = this.#filter(keys.slice(start, start + keysAtOnce));
+      await this.#session.ask("a delete", (client) => client.delete({ collection_name: this.#spec.name, filter }));
+    }
+  }
+
+  /** Deletes all rows of the tenant, and looks that none is left. @throws {MilvusError} */
+  async deleteAll(): Promise<void> {
+    for (;;) {
+      const page = await this.#exchange(this.#own, [fields.id], deletePage);
+      const ids = page.fields_data.find((one) => one.field_name === fields.id)?.scalars?.string_data?.data ?? [];
+      if (ids.length === 0) return;
+      await this.delete(ids.map((id) => id.slice(this.#tenant.length + 1)));
+    }
+  }
+
+  /** Has Milvus write what it has acknowledged from its log into segments; what is acknowledged is durable before. */
+  async flush(): Promise<void> {
+    await this.#session.ask(`a flush of ${this.#spec.name}`, (client) =>
+      client.flushSync({ collection_names: [this.#spec.name] }),
+    );
+  }
+
+  get #own(): string {
+    return `${fields.tenant} == "${this.#tenant}"`;
+  }
+
+  #filter(keys: readonly string[]): string {
+    return `${this.#own} && ${fields.id} in [${keys.map((key) => this.#idLiteral(key)).join(",")}]`;
+  }
+
+  #idLiteral(key: string): string {
+    return JSON.stringify(`${this.#tenant}/${key}`);
+  }
+
+  async #upsertOnce(rows: VectorRows, start: number, end: number): Promise<void> {
+    const strings = (data: string[]) => ({ scalars: { string_data: { data } } });
+    const request = encodeMessage("UpsertRequest", {
+      db_name: this.#session.database,
+      collection_name: this.#spec.name,
+      num_rows: end - start,
+      fields_data: [
+        {
+          type: dataTypes.varChar,
+          field_name: fields.id,
+          ...strings(rows.keys.slice(start, end).map((key) => `${this.#tenant}/${key}`)),
+        },
+        {
+          type: dataTypes.varChar,
+          field_name: fields.tenant,
+          ...strings(new Array<string>(end - start).fill(this.#tenant)),
+        },
+        {
+          type: dataTypes.int64,
+          field_name: fields.version,
+          scalars: { long_data: { data: rows.versions.slice(start, end) } },
+        },
+        {
+          type: dataTypes.floatVector,
+          field_name: fields.vector,
+          vectors: {
+            dim: this.#spec.dimension,
+            float_vector: { data: rows.vectors.subarray(start * this.vectorBytes, end * this.vectorBytes) },
+          },
+        },
+      ],
+    });
+    const reply = await this.#session.exchange("Upsert", request, (bytes) =>
+      decodeMessage<MutationResult>("MutationResult", bytes),
+    );
+    const written = Number(reply.upsert_cnt);
+    if (reply.err_index.length > 0 || written !== end - start)
+      throw new MilvusError("refused", `Milvus acknowledged ${written} of ${end - start} rows of an upsert`);
+  }
+
+  async #query(filter: string): Promise<VectorRows> {
+    const { fields_data: columns } = await this.#exchange(filter, [fields.id, fields.version, fields.vector]);
+    const column = (name: string): FieldData | undefined => columns.find((one) => one.field_name === name);
+    const ids = column(fields.id)?.scalars?.string_data?.data ?? [];
+    const versions = (column(fields.version)?.scalars?.long_data?.data ?? []).map(Number);
+    const bytes = column(fields.vector)?.vectors?.float_vector?.data ?? new Uint8Array();
+    if (versions.length !== ids.length || bytes.length !== ids.length * this.vectorBytes)
+      throw new MilvusError(
+        "refused",
+        `Milvus answered a query with ${ids.length} keys, ${versions.length} versions and ${bytes.length} bytes of vectors`,
+      );
+    const prefix = `${this.#tenant}/`;
+    if (!ids.every((id) => id.startsWith(prefix)))
+      throw new MilvusError(
+        "refused",
+        `collection ${this.#spec.name} holds rows of tenant ${this.#tenant} under other names`,
+      );
+    return inOrder({
+      keys: ids.map((id) => id.slice(prefix.length)),
+      versions,
+      vectors: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+    });
+  }
+
+  async #exchange(expr: string, outputFields: readonly string[], limit?: number): Promise<QueryResults> {
+    const request = encodeMessage("QueryRequest", {
+      db_name: this.#session.database,
+      collection_name: this.#spec.name,
+      expr,
+      output_fields: outputFields,
+      query_params: limit === undefined ? [] : [{ key: "limit", value: String(limit) }],
+    });
+    return this.#session.exchange("Query", request, (bytes) => decodeMessage<QueryResults>("QueryResults", bytes));
+  }
+}
+
+const deletePage = 10_000;
+
+function inOrder(rows: VectorRows): VectorRows {
+  const { keys } = rows;
+  if (keys.every((key, nth) => nth === 0 || (keys[nth - 1] as string) < key)) return rows;
+  const rowBytes = keys.length === 0 ? 0 : rows.vectors.length / keys.length;
+  const order = keys.map((_, nth) => nth).sort((a, b) => ((keys[a] as string) < (keys[b] as string) ? -1 : 1));
+  return {
+    keys: order.map((nth) => keys[nth] as string),
+    versions: order.map((nth) => rows.versions[nth] as number),
+    vectors: Buffer.concat(order.map((nth) => rows.vectors.subarray(nth * rowBytes, (nth + 1) * rowBytes))),
+  };
+}
