@@ -11,7 +11,18 @@ const table = {
     types: ["\\.\\./releases/.*"],
     folders: ["migrations/(guard|tenants|smoke|prepare|cutover|finalize|flags|reference|wave-inputs)"],
   },
-  migrations: { allow: ["pg", "pg-copy-streams", "@zilliz/milvus2-sdk-node", "protobufjs.*", "p-limit", "p-retry", "execa", "node:.*"] },
+  migrations: {
+    allow: [
+      "pg",
+      "pg-copy-streams",
+      "@zilliz/milvus2-sdk-node",
+      "protobufjs.*",
+      "p-limit",
+      "p-retry",
+      "execa",
+      "node:.*",
+    ],
+  },
   coordinator: {
     allow: [
       "@pulumi/pulumi/automation/.*",

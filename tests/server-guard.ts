@@ -54,7 +54,9 @@ function end(exitCode: number): void {
 }
 process.stdin.on("end", () => end(0));
 process.stdin.on("error", () => end(0));
-process.stdin.on("data", () => (milvus = tellMilvus()));
+process.stdin.on("data", () => {
+  milvus = tellMilvus();
+});
 // Ctrl-C reaches the whole group; the test run ends our input when it is done with the servers.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => end(0));

@@ -18,7 +18,7 @@ export function milvusConfiguration(place: MilvusPlace): Readonly<Record<string,
     { length: milvusPorts },
     (_, nth) => place.firstPort + nth,
   ) as [number, number, number, number, ...number[]];
-  const [inside, rootCoord, queryCoord, queryNode, dataCoord, dataNode, indexCoord, indexNode] = parts as number[];
+  const [inside, rootCoord, queryCoord, queryNode, dataCoord, dataNode, indexCoord, indexNode] = parts;
   const ip = "127.0.0.1";
   const data = (name: string): string => join(place.folder, name);
   const etcdUrl = (port: number): string => `http://${ip}:${port}`;

@@ -69,7 +69,7 @@ export async function findDifferences(session: MilvusSession, spec: CollectionSp
         String(field.data_type),
         field.is_primary_key ? "primary key" : "",
         field.is_partition_key ? "partition key" : "",
-        field.name === fields.vector ? `dimension ${String(field.dim ?? paramOf(field.type_params, "dim"))}` : "",
+        field.name === fields.vector ? `dimension ${paramOf(field.type_params, "dim")}` : "",
       ]
         .filter(Boolean)
         .join(", "),
@@ -187,7 +187,7 @@ async function findMetric(session: MilvusSession, name: string): Promise<string 
 }
 
 function paramOf(
-  params: readonly { readonly key: string | number; readonly value: unknown }[] | undefined,
+  params: readonly { readonly key: string | number; readonly value: string | number }[] | undefined,
   key: string,
 ): string | undefined {
   const value = params?.find((param) => param.key === key)?.value;
