@@ -187,9 +187,9 @@ async function findMetric(session: MilvusSession, name: string): Promise<string 
 }
 
 function paramOf(
-  params: readonly { readonly key: string | number; readonly value: string | number }[] | undefined,
+  params: readonly { readonly key: string | number; readonly value: string | number | boolean | object }[] | undefined,
   key: string,
 ): string | undefined {
   const value = params?.find((param) => param.key === key)?.value;
-  return value === undefined ? undefined : String(value);
+  return value === undefined ? undefined : typeof value === "object" ? JSON.stringify(value) : String(value);
 }
