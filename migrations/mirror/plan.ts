@@ -19,7 +19,7 @@ export interface MirrorGoal {
  */
 export function mirrorGoals(
   job: Pick<TenantJob, "release" | "definitions">,
-  ledger: ReadonlyMap<string, MirrorState>,
+  ledger: ReadonlyMap<string, Pick<MirrorState, "position" | "phase">>,
 ): MirrorGoal[] {
   const names = new Set([...job.release.sinkMirrors, ...ledger.keys()]);
   return [...names].sort().map((name) => {

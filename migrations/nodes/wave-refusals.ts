@@ -1,6 +1,6 @@
 import pLimit from "p-limit";
 import { backupRefusals } from "../backup/before-mutation.ts";
-import { countMembers } from "../census.ts";
+import { findMemberObstacles } from "../member-census.ts";
 import { obstacleText } from "../mirror/preflight.ts";
 import { explainUnavailable } from "../postgres/unavailable.ts";
 import { resolveReference } from "../reference.ts";
@@ -155,15 +155,11 @@ const visitsAtOnce = 8;
 async function dataRefusals(inputs: WaveInputs, moving: readonly WaveMember[]): Promise<Refusal[]> {
   const limit = pLimit(visitsAtOnce);
   const found = await limit.map([...moving], async (member): Promise<Refusal[]> => {
-    const { tenant, region } = member;
     try {
-      const { obstacles } = await countMembers(inputs, [member], () => 1);
+      const obstacles = await findMemberObstacles(inputs, member);
       return obstacles.map((obstacle) => ({ property: "wave", reason: obstacleText(obstacle) }));
     } catch (error) {
-      const place = { url: resolveReference(region.postgresUrl), reference: region.postgresUrl };
-      const about = `tenant ${tenant.id}`;
-      const reason = explainUnavailable(error, { about, ...place, database: tenant.database });
-      return [{ property: "wave", reason }];
+      return [{ property: "wave", reason: (error as Error).message }];
     }
   });
   return found.flat();

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { censusLines, countMembers } from "../../migrations/census.ts";
-import type { WaveMember } from "../../migrations/nodes/wave-members.ts";
+import { censusLines } from "../../migrations/census-lines.ts";
+import { countMembers } from "../../migrations/census.ts";
+import type { Position } from "../../migrations/ledger/position.ts";
+import { isPlatformAbsent, type WaveMember } from "../../migrations/nodes/wave-members.ts";
 import type { ReleaseTarget, WaveInputs } from "../../migrations/wave-inputs.ts";
 import { runNodes } from "./mirror/nodes.ts";
 import { createTenant, r1, r2, seedPrompts, type TestTenant } from "./mirror/tenant-fixture.ts";
@@ -74,6 +76,40 @@ describe("census of a wave", function () {
       censusLines(inputs(r1), census).join("\n"),
       /prepare drains 7 captured changes in 1 tenants: about 1 s/,
     );
+  });
+
+  it("believes the registry of tenants that are at their end, and visits the others", async () => {
+    await runNodes(tenant, r2);
+    const told = {
+      tenant: tenant.tenant,
+      mirror: "prompt-encryption",
+      epoch: 4,
+      bytes: 9000,
+      asOf: new Date(),
+    } as const;
+    const at = (served: ReleaseTarget, position: Position): WaveMember => {
+      const { region, tenant: known } = member(served);
+      const states = [{ ...told, position, rows: 12, dirty: 3 }];
+      return { region, tenant: { ...known, database: "left_long_ago", states } };
+    };
+    const settled = await countMembers(inputs(r2), [at(r2, "switched")], () => 6);
+    assert.deepEqual([settled.tenants, settled.moving, settled.dirty, settled.obstacles], [1, 0, 3, []]);
+    const [mirror] = settled.mirrors;
+    assert.deepEqual([mirror?.step, mirror?.ending, mirror?.rows, mirror?.rowsPerS], ["nothing", "retire", 12, 6]);
+    for (const unfinished of [at(r1, "switched"), at(r2, "mirroring")])
+      await assert.rejects(
+        countMembers(inputs(r2), [unfinished], () => 6),
+        (error: Error) => {
+          const start = `tenant ${tenant.tenant}: its database left_long_ago is not on PostgreSQL at 127.0.0.1`;
+          assert.equal(error.message.slice(0, start.length), start);
+          assert.equal(
+            isPlatformAbsent(error),
+            false,
+            "a tenant's database that is gone is no platform that is not there",
+          );
+          return true;
+        },
+      );
   });
 
   it("names what is in the way", async () => {
