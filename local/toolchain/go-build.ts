@@ -1,6 +1,7 @@
-import { copyFile, chmod, mkdir, rename, rm } from "node:fs/promises";
+import { copyFile, chmod, cp, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import { cacheFolder, repositoryFolder } from "../folders.ts";
 import { withLock } from "./cache-lock.ts";
@@ -20,6 +21,10 @@ export interface GoBuild {
   readonly tags?: string;
   /** Files of modules (go.mod's own too) that are copied beside the binary and made executable. */
   readonly scripts?: readonly Scripts[];
+  /** Files of a module that the main package embeds: they are put beside it in a copy of its folder, which is built. */
+  readonly embeds?: Scripts;
+  /** A module in go.sum that the public checksum database does not know. */
+  readonly unlistedModule?: string;
 }
 
 export interface Scripts {
@@ -50,12 +55,39 @@ export async function buildGo(build: GoBuild, onProgress: (text: string) => void
     async () => {
       if (!existsSync(join(binFolder, build.binary))) {
         onProgress(`${build.binary} ${build.version}: building, which takes minutes when Go's cache is cold`);
-        await compile(build, folder, binFolder, onProgress);
+        await withEmbeds(build, folder, (within) => compile(build, within, binFolder, onProgress));
       }
       for (const scripts of build.scripts ?? []) await copyScripts(scripts, folder, binFolder);
     },
     waiting,
   );
+}
+
+/** GOWORK off: a go.work in a parent folder of the checkout must not change what is built. */
+const environmentOf = ({ unlistedModule }: GoBuild): Readonly<Record<string, string>> => ({
+  GOWORK: "off",
+  ...(unlistedModule === undefined ? {} : { GONOSUMDB: unlistedModule }),
+});
+
+/** Runs `work` in the module's folder, or in a copy with the embedded files, so that the checkout stays as it is. */
+async function withEmbeds(build: GoBuild, folder: string, work: (folder: string) => Promise<void>): Promise<void> {
+  const { embeds } = build;
+  if (embeds === undefined) return work(folder);
+  const copy = await mkdtemp(join(tmpdir(), `rc-${build.name}-`));
+  try {
+    await cp(folder, copy, { recursive: true });
+    const options = { cwd: copy, env: environmentOf(build) };
+    await execa("go", ["mod", "download", embeds.module], options);
+    const { stdout: source } = await execa("go", ["list", "-m", "-f", "{{.Dir}}", embeds.module], options);
+    for (const path of embeds.paths) {
+      const file = join(copy, basename(path));
+      await copyFile(join(source, path), file);
+      await chmod(file, 0o644);
+    }
+    await work(copy);
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
 }
 
 async function compile(
@@ -71,11 +103,9 @@ async function compile(
     `-s -w ${build.linkerFlags ?? ""}`.trimEnd(),
     ...(build.tags ? ["-tags", build.tags] : []),
   ];
-  // GOWORK off: a go.work in a parent folder of the checkout must not change what is built.
-  const environment = { GOWORK: "off" };
   const process = execa("go", ["build", ...flags, "-o", unfinished, build.package], {
     cwd: folder,
-    env: environment,
+    env: environmentOf(build),
     reject: false,
     buffer: false,
     stdout: "ignore",

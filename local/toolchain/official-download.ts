@@ -12,6 +12,8 @@ export interface OfficialDownload {
   readonly url: string;
   /** Folder inside the archive that holds the binaries; "" for its top. */
   readonly folder: string;
+  /** The address is no archive but the binary itself, which gets this name. */
+  readonly binary?: string;
 }
 
 /** Days until an address that did not answer is asked again. */
@@ -70,8 +72,9 @@ export async function downloadOfficial(
     await pipeline(Readable.fromWeb(response.body), createWriteStream(archive));
     const unpacked = join(work, "unpacked");
     await mkdir(unpacked);
+    if (download.binary !== undefined) await rename(archive, join(unpacked, download.binary));
     // Python's zipfile instead of unzip: python3 is needed anyway.
-    if (archive.endsWith(".zip")) await execa("python3", ["-m", "zipfile", "-e", archive, unpacked]);
+    else if (archive.endsWith(".zip")) await execa("python3", ["-m", "zipfile", "-e", archive, unpacked]);
     else await execa("tar", ["-xzf", archive, "-C", unpacked]);
     const binaries = join(unpacked, download.folder);
     for (const name of await readdir(binaries)) await chmod(join(binaries, name), 0o755);

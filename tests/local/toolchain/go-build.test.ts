@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
@@ -54,6 +54,30 @@ describe("buildGo", () => {
     );
     assert.equal(existsSync(join(buildBinFolder(build), "hello")), false);
     assert.deepEqual(await readdir(buildBinFolder(build)), []);
+  });
+
+  it("builds with files that the main package embeds, and leaves its folder as it was", async () => {
+    const folder = build.moduleFolder as string;
+    await writeFile(
+      join(folder, "main.go"),
+      'package main\n\nimport _ "embed"\n\n//go:embed data.json\nvar data string\n\nfunc main() { println(data) }\n',
+    );
+    const shipped = await mkdtemp(join(tmpdir(), "rc-go-"));
+    await writeFile(join(shipped, "go.mod"), "module example.com/shipped\n\ngo 1.21\n");
+    await mkdir(join(shipped, "inside"));
+    await writeFile(join(shipped, "inside", "data.json"), "{}", { mode: 0o444 });
+    await writeFile(
+      join(folder, "go.mod"),
+      `module example.com/hello\n\ngo 1.21\n\nrequire example.com/shipped v0.0.0\n\nreplace example.com/shipped => ${shipped}\n`,
+    );
+    try {
+      const embeds = { module: "example.com/shipped", paths: ["inside/data.json"] };
+      await buildGo({ ...build, package: ".", embeds }, () => undefined);
+      assert.equal((await execa(join(buildBinFolder(build), "hello"))).stderr, "{}");
+      assert.deepEqual((await readdir(folder)).sort(), ["go.mod", "main.go"]);
+    } finally {
+      await rm(shipped, { recursive: true, force: true });
+    }
   });
 
   it("copies scripts beside the binary and makes them executable", async () => {

@@ -49,6 +49,13 @@ describe("downloadOfficial", () => {
       assert.equal((await execa(join(binFolder, "tool"))).stdout, "works");
     });
 
+  it("takes a binary that comes without an archive", async () => {
+    const binFolder = join(folder, "cache", "bin");
+    const download = { url: `${host}/thing/tool`, folder: "", binary: "renamed" };
+    assert.equal(await downloadOfficial(download, binFolder, memoryFile()), true);
+    assert.equal((await execa(join(binFolder, "renamed"))).stdout, "works");
+  });
+
   it("asks an address that refuses once, and again a day later", async () => {
     const url = `${host}/missing.tar.gz`;
     for (let time = 0; time < 3; time++)
