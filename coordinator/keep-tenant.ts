@@ -97,7 +97,7 @@ async function drainTenant(
   for (const { mirror, position } of followed) {
     const definition = getMirror(mirror);
     const lanes = (await readShapes(control, definition)).map((shape) => laneFrom(shape, authorityOf(position)));
-    mirrors.push({ lanes, sealing: new Sealing(await sessions.keyring(), definition, job.environment, job.tenant) });
+    mirrors.push({ lanes, carriage: new Sealing(await sessions.keyring(), definition, job.environment, job.tenant) });
   }
   const lanes = mirrors.flatMap((mirror) => mirror.lanes);
   waiting.waitingBefore = waiting.waitingAfter = await countWaiting(control, lanes);
@@ -127,7 +127,7 @@ async function drainTenant(
     },
   };
   const run = new Run(order, parts, sessions.connection, epochs, { heedsFlags: false });
-  for (const { lanes: own, sealing } of mirrors) await refuseEdited(run, own, sealing, true);
+  for (const { lanes: own, carriage } of mirrors) await refuseEdited(run, own, carriage, true);
   await follow(run, mirrors);
   waiting.waitingAfter = await countWaiting(control, lanes);
   return "drained";

@@ -3,8 +3,10 @@ import { LedgerError } from "./ledger/ledger-error.ts";
 import { authorityOf, isMirrored, type MirrorState, readMirrors } from "./ledger/position.ts";
 import { readRanges } from "./ledger/range.ts";
 import { checkRanges } from "./ledger/range-check.ts";
-import { compareRange, type RowDifference } from "./mirror/compare.ts";
+import type { Carriage } from "./mirror/carrier.ts";
+import type { RowDifference } from "./mirror/compare.ts";
 import { type Lane, laneFrom, readShapes } from "./mirror/pair-shape.ts";
+import { sealedCarrier } from "./mirror/sealed-carrier.ts";
 import { type PayloadCodec, Sealing } from "./mirror/sealing.ts";
 import { getMirror } from "./mirrors.ts";
 import { connect } from "./postgres/connect.ts";
@@ -94,12 +96,12 @@ async function checkMirror(
 ): Promise<MirrorCheck> {
   const definition = getMirror(mirror);
   const shapes = await readShapes(rows, definition);
-  const sealing = new Sealing(openKeyring(keys, environment, tenant, region), definition, environment, tenant);
+  const carriage = new Sealing(openKeyring(keys, environment, tenant, region), definition, environment, tenant);
   const check = { compared: 0, ranges: 0, rootedRanges: 0, faults: [] as RowFault[] };
   try {
-    const keysetVersion = await sealing.keysetVersion();
+    const keysetVersion = await carriage.keysetVersion();
     const pairs = shapes.map((shape) => shape.id);
-    await checkRanges(rows, await sealing.macs(), { tenant, mirror, pairs, isComplete: true, keysetVersion });
+    await checkRanges(rows, await carriage.macs(), { tenant, mirror, pairs, isComplete: true, keysetVersion });
   } catch (error) {
     if (!(error instanceof LedgerError) && !(error instanceof KeyringError)) throw error;
     const table = error instanceof LedgerError ? "rc.range" : "rc.keyset";
@@ -110,7 +112,7 @@ async function checkMirror(
   for (const shape of shapes) {
     const lane = laneFrom(shape, authorityOf(position));
     for (const { ordinal } of await readRanges(rows, mirror, lane.id)) {
-      const one = await checkRange(rows, lane, ordinal, sealing);
+      const one = await checkRange(rows, lane, ordinal, carriage);
       check.ranges += 1;
       check.compared += one.compared;
       check.rootedRanges += one.isRooted ? 1 : 0;
@@ -127,8 +129,11 @@ interface RangeResult {
 }
 
 /** The ledger row is read in the snapshot of its rows: a change that is drained meanwhile takes the root away. */
-async function checkRange(client: pg.Client, lane: Lane, ordinal: number, sealing: Sealing): Promise<RangeResult> {
-  const codec = namingUnknownKeys(await sealing.codec(lane.pair));
+async function checkRange(client: pg.Client, lane: Lane, ordinal: number, carriage: Carriage): Promise<RangeResult> {
+  const carrier =
+    carriage instanceof Sealing
+      ? sealedCarrier(namingUnknownKeys(await carriage.codec(lane.pair)))
+      : await carriage.carrier(lane.pair);
   return inSnapshot(client, async () => {
     const [range] = await readRanges(client, lane.mirror, lane.id, "ordinal = $3", [ordinal]);
     if (range === undefined) return { compared: 0, isRooted: false, faults: [] };
@@ -136,9 +141,9 @@ async function checkRange(client: pg.Client, lane: Lane, ordinal: number, sealin
     const note = ({ key, side, reason }: RowDifference): void => {
       faults.push({ table: side === "from" ? lane.from.name : lane.to.name, key, reason });
     };
-    const { compared, digest, hasCaptured } = await compareRange(client, lane, range, codec, note);
+    const { compared, digest, hasCaptured } = await carrier.compareRange(client, lane, range, note);
     const isRooted = range.root !== null && !hasCaptured;
-    if (isRooted && faults.length === 0 && !codec.macs.isRoot(range, digest)) {
+    if (isRooted && faults.length === 0 && !carrier.macs.isRoot(range, digest)) {
       const reason =
         "both sides hold the same rows, but not those that were compared and signed, and no change was captured since: somebody wrote to both past the triggers";
       faults.push({ table: lane.id, key: `range ${ordinal} of rc.range`, reason });

@@ -35,5 +35,5 @@ export async function countRowsByKey(client: pg.Client, cls: string): Promise<Ke
 
 /** Classes whose keysets seal rows of tables, so that a census can speak of them. */
 export function countableClasses(): string[] {
-  return [...new Set(allMirrors().map(({ keysetClass }) => keysetClass))];
+  return [...new Set(allMirrors().flatMap(({ keysetClass }) => keysetClass ?? []))];
 }

@@ -16,7 +16,7 @@ import { definitionOf } from "./plan.ts";
 import { findObstacles, obstacleText } from "./preflight.ts";
 import { addReference, dropReference, guardSealedKeys, validateReference } from "./reference.ts";
 import type { Run } from "./run.ts";
-import type { Sealing } from "./sealing.ts";
+import type { Carriage } from "./carrier.ts";
 import { verify } from "./verify.ts";
 
 /** Tries for DDL that needs a table for itself for a moment: about half a minute in all. */
@@ -32,29 +32,32 @@ export async function build(
   mirror: string,
   fromSide: Side,
   lanes: readonly Lane[],
-  sealing: Sealing,
+  carriage: Carriage,
   phase: "load" | "verify" | null,
 ): Promise<void> {
   await refuseObstacles(run, mirror);
   const isResumed = phase !== null && (await isIntact(run, mirror, lanes));
   if (isResumed) {
-    await refuseEdited(run, lanes, sealing, phase !== "load");
+    await refuseEdited(run, lanes, carriage, phase !== "load");
     for (const lane of lanes) await refuseStrayRows(run, lane);
-  } else await begin(run, mirror, lanes);
+  } else {
+    if (fromSide === "source") await carriage.emptySink?.();
+    await begin(run, mirror, lanes);
+  }
   if (!isResumed || phase === "load") {
     run.progress.expect("copied", await estimateRows(run, mirror, lanes));
-    for (const lane of lanes) await load(run, lane, sealing);
-    for (const lane of lanes) await refer(run, lane, sealing);
+    for (const lane of lanes) await load(run, lane, carriage);
+    for (const lane of lanes) await refer(run, lane, carriage);
     await run.write(mirror, async (client) => {
       await client.query("UPDATE rc.mirror SET phase = 'verify', updated_at = now() WHERE mirror = $1", [mirror]);
       await note(client, { mirror, event: "loaded", detail: { ...(await readTotals(client, mirror)) } });
     });
   }
   for (const lane of lanes) {
-    await drain(run, lane, sealing);
-    await verify(run, lane, sealing);
+    await drain(run, lane, carriage);
+    await verify(run, lane, carriage);
   }
-  await follow(run, [{ lanes, sealing }]);
+  await follow(run, [{ lanes, carriage }]);
   await reached("position.before");
   const position: Position = fromSide === "source" ? "mirroring" : "switched";
   await run.write(mirror, async (client) => {
@@ -139,17 +142,18 @@ async function begin(run: Run, mirror: string, lanes: readonly Lane[]): Promise<
 }
 
 /** Foreign key, key guard and statistics of a loaded side. Idempotent. */
-async function refer(run: Run, lane: Lane, sealing: Sealing): Promise<void> {
+async function refer(run: Run, lane: Lane, carriage: Carriage): Promise<void> {
   await reached("reference");
   const ddl = {
     tries: ddlTries,
     onRetry: () => sendAutovacuumAway(run.sessions.operator, [lane.from.quoted, lane.to.quoted]),
   };
   await run.write(lane.mirror, (client) => addReference(client, lane, lane.to), ddl);
-  if (lane.fromSide === "source") await run.write(lane.mirror, (client) => guardSealedKeys(client, lane, lane.to), ddl);
+  if (lane.to.payloadType === "bytea")
+    await run.write(lane.mirror, (client) => guardSealedKeys(client, lane, lane.to), ddl);
   // Rows whose parent went before the key was there have their deletion captured: drained, none is left without one.
   for (let nth = 1; ; nth += 1) {
-    await drain(run, lane, sealing);
+    await drain(run, lane, carriage);
     try {
       await run.write(lane.mirror, (client) => validateReference(client, lane, lane.to), {
         ...ddl,

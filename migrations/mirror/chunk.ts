@@ -4,7 +4,7 @@ import { copyIn, copyOut } from "../postgres/copy.ts";
 import { CopyEncoder } from "../postgres/copy-format.ts";
 import { reached } from "./fault-point.ts";
 import { keyList, keyTexts, within } from "./key-space.ts";
-import type { Lane } from "./pair-shape.ts";
+import { type Lane, payloadSize } from "./pair-shape.ts";
 import type { PayloadCodec } from "./sealing.ts";
 
 /** Payload bytes after which a chunk is closed. One value may be larger than that: it is a chunk of its own. */
@@ -33,12 +33,12 @@ export async function readNextChunk(
 ): Promise<Chunk> {
   await reached("chunk.open");
   const { keys } = lane;
-  const size = `octet_length(${lane.payload})`;
+  const size = payloadSize(lane.from);
   const chunk = await convertRows(
     client,
     lane,
     `(SELECT *, sum(${size}) OVER (ORDER BY ${keyList(keys)} ROWS UNBOUNDED PRECEDING) - ${size} AS "bytes before"
-      FROM (SELECT ${keyList(keys)}, ${lane.payload} FROM ${lane.from.quoted}
+      FROM (SELECT ${keyList(keys)}, ${lane.from.payload} FROM ${lane.from.quoted}
             WHERE ${within(keyList(keys), keys, { lower, upper: null })} ORDER BY ${keyList(keys)} LIMIT ${rows}) AS page)`,
     `t."bytes before" < ${chunkLimitBytes}`,
     codec,
@@ -71,7 +71,7 @@ async function convertRows(
   let lastKey: KeyText | undefined;
   await copyOut(
     client,
-    `SELECT ${keyList(keys, "t")}, ${keyTexts(keys, "t")}, t.${lane.payload} FROM ${table} AS t
+    `SELECT ${keyList(keys, "t")}, ${keyTexts(keys, "t")}, t.${lane.from.payload} FROM ${table} AS t
      WHERE ${condition} ORDER BY ${keyList(keys, "t")}`,
     (row) => {
       const key = row.slice(keys.length, 2 * keys.length).map((text) => (text as Buffer).toString());
@@ -91,5 +91,5 @@ async function convertRows(
 /** Writes the rows of a chunk to the other side, in the transaction that is open. */
 export async function writeChunk(client: pg.Client, lane: Lane, chunk: Chunk): Promise<void> {
   if (chunk.rows === 0) return;
-  await copyIn(client, lane.to.quoted, `${keyList(lane.keys)}, ${lane.payload}`, chunk.messages);
+  await copyIn(client, lane.to.quoted, `${keyList(lane.keys)}, ${lane.to.payload}`, chunk.messages);
 }

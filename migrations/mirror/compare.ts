@@ -2,10 +2,9 @@ import type pg from "pg";
 import { createHash, hash } from "node:crypto";
 import type { KeyRange, KeyText } from "../ledger/range.ts";
 import { copyOut } from "../postgres/copy.ts";
-import { dirtyKeys, keyParameters, keyTable, joinOn, within, recordIdOf } from "./key-space.ts";
-import { keyArray, payloadBytes } from "./drain.ts";
+import { dirtyKeys, keyArray, keyParameters, keyTable, joinOn, within, recordIdOf } from "./key-space.ts";
 import { quoteName } from "../postgres/identifier.ts";
-import type { Lane } from "./pair-shape.ts";
+import { type Lane, payloadBytes, type TableShape } from "./pair-shape.ts";
 import type { PayloadCodec } from "./sealing.ts";
 
 /** What a comparison found. Counts only: key values are the tenant's. */
@@ -52,9 +51,9 @@ export async function compareRange(
   onDifference?: (difference: RowDifference) => void,
 ): Promise<Comparison> {
   const { keys } = lane;
-  const side = (table: string): string =>
-    `SELECT ${keys.map((key, nth) => `${quoteName(key.name)} AS k${nth + 1}`).join(", ")}, ${lane.payload} AS payload
-     FROM ${table} WHERE ${within(keys.map((key) => quoteName(key.name)).join(", "), keys, range)}`;
+  const side = (table: TableShape): string =>
+    `SELECT ${keys.map((key, nth) => `${quoteName(key.name)} AS k${nth + 1}`).join(", ")}, ${table.payload} AS payload
+     FROM ${table.quoted} WHERE ${within(keys.map((key) => quoteName(key.name)).join(", "), keys, range)}`;
   const merged = keys.map((_, nth) => `coalesce(a.k${nth + 1}, b.k${nth + 1})`);
   const isSame = keys.map((_, nth) => `a.k${nth + 1} = b.k${nth + 1}`).join(" AND ");
   const isDirty = keys.map((_, nth) => `d.k${nth + 1} = ${merged[nth]}`).join(" AND ");
@@ -62,7 +61,7 @@ export async function compareRange(
   await copyOut(
     client,
     `SELECT ${merged.map((key) => `${key}::text`).join(", ")}, a.payload, b.payload
-     FROM (${side(lane.from.quoted)}) AS a FULL JOIN (${side(lane.to.quoted)}) AS b ON ${isSame}
+     FROM (${side(lane.from)}) AS a FULL JOIN (${side(lane.to)}) AS b ON ${isSame}
      WHERE NOT EXISTS (SELECT FROM ${lane.dirty} AS d WHERE ${isDirty}) ORDER BY ${merged.join(", ")}`,
     (row) => {
       const key = row.slice(0, keys.length).map((text) => (text as Buffer).toString());
@@ -90,8 +89,8 @@ export async function compareKeys(
   if (texts.length === 0) return [];
   const { keys } = lane;
   const found = await client.query<{ key: string[]; a: Buffer | null; b: Buffer | null }>(
-    `SELECT ${keyArray(lane, "k")} AS key, ${payloadBytes(lane.from.payloadType, `a.${lane.payload}`)} AS a,
-       ${payloadBytes(lane.to.payloadType, `b.${lane.payload}`)} AS b
+    `SELECT ${keyArray(keys, "k")} AS key, ${payloadBytes(lane.from.payloadType, `a.${lane.from.payload}`)} AS a,
+       ${payloadBytes(lane.to.payloadType, `b.${lane.to.payload}`)} AS b
      FROM ${keyTable(keys, "k")}
      LEFT JOIN ${lane.from.quoted} AS a ON ${joinOn(keys, "a", "k")}
      LEFT JOIN ${lane.to.quoted} AS b ON ${joinOn(keys, "b", "k")}

@@ -5,13 +5,12 @@ import type { Position } from "../ledger/position.ts";
 import type { KeyText } from "../ledger/range.ts";
 import { setWhereabouts } from "../ledger/whereabouts.ts";
 import { startCaptureSql, stopCaptureSql } from "./capture.ts";
-import { compareKeys } from "./compare.ts";
 import { drainOnce } from "./drain.ts";
 import { reached } from "./fault-point.ts";
 import { countWaiting, cutoverKeyLimit, type MirrorLanes } from "./follow.ts";
 import type { MirrorGoal } from "./plan.ts";
 import type { Run } from "./run.ts";
-import type { PayloadCodec, Sealing } from "./sealing.ts";
+import type { Carriage, Carrier } from "./carrier.ts";
 
 /** The transaction is over after this time whatever happens, milliseconds. */
 export const cutoverTransactionMs = 400;
@@ -36,7 +35,7 @@ export interface MovingMirror extends MirrorLanes {
 export interface CutoverTry {
   readonly moving: readonly MovingMirror[];
   /** Undefined when nothing waits, so that none are needed. */
-  readonly codecs: ReadonlyMap<Sealing, readonly PayloadCodec[]> | undefined;
+  readonly carriers: ReadonlyMap<Carriage, readonly Carrier[]> | undefined;
   /** SQL of the privileges afterwards. */
   readonly grants: string;
   /** All tables of the step, in the order in which every try locks them. */
@@ -58,7 +57,7 @@ export interface CutoverTry {
 export async function tryCutover(
   run: Run,
   client: pg.Client,
-  { moving, codecs, grants, tables, lockTimeoutMs, progress }: CutoverTry,
+  { moving, carriers, grants, tables, lockTimeoutMs, progress }: CutoverTry,
 ): Promise<number> {
   await reached("cutover.lock.before");
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
@@ -73,7 +72,7 @@ export async function tryCutover(
     if (tables.length > 0) await client.query(`LOCK TABLE ${tables.join(", ")} IN SHARE ROW EXCLUSIVE MODE`);
     await reached("cutover.lock.after");
     let drained = 0;
-    for (const mirror of moving) drained += await finish(client, mirror, codecs?.get(mirror.sealing));
+    for (const mirror of moving) drained += await finish(client, mirror, carriers?.get(mirror.carriage));
     await reached("cutover.flip");
     await client.query(moving.flatMap(flipSql).concat(grants).join(";\n"));
     await setWhereabouts(client, { tenant: run.job.tenant, release: run.job.release.id, pin: run.job.release.pin });
@@ -104,24 +103,23 @@ export async function tryCutover(
 async function finish(
   client: pg.Client,
   { lanes, goal }: MovingMirror,
-  codecs: readonly PayloadCodec[] | undefined,
+  carriers: readonly Carrier[] | undefined,
 ): Promise<number> {
   const waiting = await countWaiting(client, lanes);
   if (waiting === 0) return 0;
-  if (codecs === undefined) throw new KeysNeededError();
+  if (carriers === undefined) throw new KeysNeededError();
   if (waiting > cutoverKeyLimit) throw new TooManyKeysError();
   for (const [nth, lane] of lanes.entries()) {
-    const codec = codecs[nth] as PayloadCodec;
-    while (!(await drainOnce(client, lane, codec, true)).isLast);
+    const carrier = carriers[nth] as Carrier;
+    while (!(await drainOnce(client, lane, carrier, true)).isLast);
     const listed = await client.query<{ key: KeyText }>(
       "SELECT key FROM rc.unverified WHERE mirror = $1 AND pair = $2",
       [lane.mirror, lane.id],
     );
-    const compared = await compareKeys(
+    const compared = await carrier.compareKeys(
       client,
       lane,
       listed.rows.map((row) => row.key),
-      codec,
     );
     const wrong = compared.filter((one) => !one.isEqual).length;
     if (wrong > 0 || compared.length !== listed.rows.length) {

@@ -20,7 +20,7 @@ import { releaseRoles } from "./job.ts";
 import { describeHolders, sendAutovacuumAway } from "./lock-holders.ts";
 import { allDefinitions, type MirrorGoal } from "./plan.ts";
 import { pauseLookMs, type Run } from "./run.ts";
-import type { PayloadCodec, Sealing } from "./sealing.ts";
+import type { Carriage, Carrier } from "./carrier.ts";
 
 /** Tries before a cutover is given up for this run: about twenty seconds in all. */
 export const cutoverTries = 20;
@@ -64,7 +64,7 @@ export async function cutover(
     // Nothing to bring over, nothing to open: a tenant that is equal moves without Vault. What comes in meanwhile is
     // seen under the lock and sends us back here.
     const isEqual = (await countWaiting(run.sessions.control, allLanes)) === 0;
-    const codecs = isEqual && !needsKeys ? undefined : await warmCodecs(moving);
+    const carriers = isEqual && !needsKeys ? undefined : await warmCarriers(moving);
     // A transaction timeout ends the session too, so this one is not the run's own.
     const client = await connectOnce(run);
     // The server may end it between two statements: the next one then only says that the client cannot be used.
@@ -73,7 +73,7 @@ export async function cutover(
     const progress = { isCommitting: false };
     try {
       const lockTimeoutMs = lockPatienceMs(nth);
-      return await tryCutover(run, client, { moving, codecs, grants, tables, lockTimeoutMs, progress });
+      return await tryCutover(run, client, { moving, carriers, grants, tables, lockTimeoutMs, progress });
     } catch (error) {
       await client.query("ROLLBACK").catch(() => {});
       if (error instanceof TakenOverError || error instanceof CancelledError || error instanceof CutoverError)
@@ -85,7 +85,7 @@ export async function cutover(
       }
       if (error instanceof OpenError && error.reason === "unknown-key" && error.keyId !== undefined && opened < 3) {
         opened += 1;
-        for (const { sealing } of moving) await sealing.learn(error.keyId);
+        for (const { carriage } of moving) await carriage.learn(error.keyId);
         continue;
       }
       needsKeys ||= error instanceof KeysNeededError;
@@ -116,14 +116,14 @@ const passing = new Set<string>([
   "XX000", // "tuple concurrently updated": another GRANT at the same moment
 ]);
 
-async function warmCodecs(moving: readonly MovingMirror[]): Promise<Map<Sealing, PayloadCodec[]>> {
-  const codecs = new Map<Sealing, PayloadCodec[]>();
-  for (const { lanes, sealing } of moving) {
-    const ofLanes: PayloadCodec[] = [];
-    for (const lane of lanes) ofLanes.push(await sealing.codec(lane.pair));
-    codecs.set(sealing, ofLanes);
+async function warmCarriers(moving: readonly MovingMirror[]): Promise<Map<Carriage, Carrier[]>> {
+  const carriers = new Map<Carriage, Carrier[]>();
+  for (const { lanes, carriage } of moving) {
+    const ofLanes: Carrier[] = [];
+    for (const lane of lanes) ofLanes.push(await carriage.carrier(lane.pair));
+    carriers.set(carriage, ofLanes);
   }
-  return codecs;
+  return carriers;
 }
 
 async function connectOnce(run: Run): Promise<pg.Client> {

@@ -1,3 +1,5 @@
+import type { CollectionSpec } from "../milvus/collection.ts";
+
 /** One leaf table of (key, payload) and its second copy. Both are in schema public and keep the same key. */
 export interface MirrorPair {
   /** Table that holds the payload in clear. Also the pair's name in the ledger: never changes. */
@@ -6,8 +8,13 @@ export interface MirrorPair {
   readonly sink: string;
   /** Column or columns of the primary key, the same names in both tables. */
   readonly key: string | readonly string[];
-  /** Column with the value, the same name in both: text in the source, bytea in the sink. */
+  /** Column with the value: text in the source and, under the same name, bytea in a sealed sink; or a vector. */
   readonly payload: string;
+  /**
+   * Column of a sink that only registers what lies elsewhere, e.g. in Milvus: a bigint, raised by every write; a column
+   * `state` says `pending` or `ready`. @default the sink holds the value itself
+   */
+  readonly version?: string;
   /** Logical kind in the associated data, e.g. `prompt.body`; never changes. */
   readonly kind: string;
   /** Table that the key refers to (on delete cascade); absent = no foreign key. */
@@ -20,8 +27,10 @@ export interface MirrorPair {
 export interface MirrorDefinition {
   /** Name in releases, ledger and config, e.g. `prompt-encryption`; never changes. */
   readonly name: string;
-  /** Class of the tenant's keyset that seals the payloads. */
-  readonly keysetClass: string;
+  /** Class of the tenant's keyset that seals the payloads; absent when nothing is sealed. */
+  readonly keysetClass?: string;
+  /** Collection of Milvus that holds the vectors of the sink; absent when the sink's table does. */
+  readonly collection?: CollectionSpec;
   readonly pairs: readonly MirrorPair[];
 }
 

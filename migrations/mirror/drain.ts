@@ -2,12 +2,12 @@ import type pg from "pg";
 import { type KeyText, readFrontier } from "../ledger/range.ts";
 import { sqlState } from "../postgres/errors.ts";
 import { passingStates } from "../postgres/transaction.ts";
+import type { Carriage, Carrier } from "./carrier.ts";
 import { chunkLimitBytes } from "./chunk.ts";
 import { reached } from "./fault-point.ts";
-import { dirtyKeys, joinOn, keyList, keyParameters, keyTable, within } from "./key-space.ts";
-import type { Lane } from "./pair-shape.ts";
+import { dirtyKeys, joinOn, keyArray, keyParameters, keyTable, within } from "./key-space.ts";
+import { type Lane, payloadSize } from "./pair-shape.ts";
 import type { Run } from "./run.ts";
-import type { PayloadCodec, Sealing } from "./sealing.ts";
 import { dropRoots } from "./touched.ts";
 
 /** Captured changes read at once. */
@@ -20,15 +20,15 @@ export const drainBatch = 500;
  * @returns keys drained
  * @throws {DeadlineError} @throws {TakenOverError} @throws {CancelledError}
  */
-export async function drain(run: Run, lane: Lane, sealing: Sealing): Promise<number> {
+export async function drain(run: Run, lane: Lane, carriage: Carriage): Promise<number> {
   let drained = 0;
   for (;;) {
     await reached("drain.before");
-    const batch = await sealing.withCodec(lane.pair, (codec) =>
+    const batch = await carriage.withCarrier(lane.pair, (carrier) =>
       run.write(
         lane.mirror,
         async (client, state) => {
-          const taken = await drainOnce(client, lane, codec, state.phase !== "load");
+          const taken = await drainOnce(client, lane, carrier, state.phase !== "load");
           await reached("drain.commit.before");
           return taken;
         },
@@ -37,8 +37,9 @@ export async function drain(run: Run, lane: Lane, sealing: Sealing): Promise<num
       ),
     );
     await reached("drain.commit.after");
-    drained += batch.keys.length;
-    if (batch.isLast) return drained;
+    drained += batch.keys.length - batch.left;
+    // A batch of which nothing could be brought over would come again and again.
+    if (batch.isLast || batch.left === batch.keys.length) return drained;
   }
 }
 
@@ -52,79 +53,49 @@ export async function drain(run: Run, lane: Lane, sealing: Sealing): Promise<num
 export async function drainOnce(
   client: pg.Client,
   lane: Lane,
-  codec: PayloadCodec,
+  carrier: Carrier,
   notesUnverified: boolean,
 ): Promise<DrainedBatch> {
   const batch = await readBatch(client, lane);
-  if (batch.keys.length === 0) return batch;
-  const { keys } = lane;
-  const present = await client.query<{ key: string[]; payload: Buffer }>(
-    `SELECT ${keyArray(lane, "k")} AS key, ${payloadBytes(lane.from.payloadType, `t.${lane.payload}`)} AS payload
-     FROM ${keyTable(keys, "k")} JOIN ${lane.from.quoted} AS t ON ${joinOn(keys, "t", "k")}`,
-    keyParameters(keys, batch.keys),
-  );
-  const found = present.rows.map(({ key, payload }) => ({ key, payload: codec.convert(lane.fromSide, key, payload) }));
-  const foundKeys = new Set(found.map((row) => JSON.stringify(row.key)));
-  const gone = batch.keys.filter((key) => !foundKeys.has(JSON.stringify(key)));
-  if (gone.length > 0) {
-    await client.query(
-      `DELETE FROM ${lane.to.quoted} AS t USING ${keyTable(keys, "k")} WHERE ${joinOn(keys, "t", "k")}`,
-      keyParameters(keys, gone),
-    );
-  }
-  if (found.length > 0) {
-    const parameter = `$${keys.length + 1}::bytea[]`;
-    const value = lane.to.payloadType === "bytea" ? "k.payload" : "convert_from(k.payload, 'UTF8')";
-    const arrays = keys.map((key, nth) => `$${nth + 1}::text[]::${key.type}[]`).join(", ");
-    await client.query(
-      `INSERT INTO ${lane.to.quoted} (${keyList(keys)}, ${lane.payload})
-       SELECT ${dirtyKeys(keys, "k")}, ${value} FROM unnest(${arrays}, ${parameter}) AS k(${dirtyKeys(keys)}, payload)
-       ORDER BY ${dirtyKeys(keys, "k")}
-       ON CONFLICT (${keyList(keys)}) DO UPDATE SET ${lane.payload} = EXCLUDED.${lane.payload}`,
-      [
-        ...keyParameters(
-          keys,
-          found.map((row) => row.key),
-        ),
-        found.map((row) => row.payload),
-      ],
-    );
-  }
+  if (batch.keys.length === 0) return { ...batch, left: 0 };
+  const left = await carrier.bring(client, lane, batch.keys);
   await client.query(`DELETE FROM ${lane.dirty} WHERE seq = ANY($1)`, [batch.seqs]);
+  await putBack(client, lane, left);
   if (notesUnverified) {
     await noteUnverified(client, lane, batch.keys);
-    await dropRoots(client, lane, codec.macs, batch.keys);
+    await dropRoots(client, lane, carrier.macs, batch.keys);
   }
-  return batch;
+  return { ...batch, left: left.length };
+}
+
+/** Keys that could not be brought over wait behind all others. */
+export async function putBack(client: pg.Client, lane: Lane, keys: readonly KeyText[]): Promise<void> {
+  if (keys.length === 0) return;
+  await client.query(
+    `INSERT INTO ${lane.dirty} (${dirtyKeys(lane.keys)}, op) SELECT ${dirtyKeys(lane.keys)}, 'R' FROM ${keyTable(lane.keys, "k")}`,
+    keyParameters(lane.keys, keys),
+  );
 }
 
 /** Puts keys on the list of those to be compared again. */
 async function noteUnverified(client: pg.Client, lane: Lane, keys: readonly KeyText[]): Promise<void> {
   await client.query(
     `INSERT INTO rc.unverified (mirror, pair, key)
-     SELECT $1, $2, ${keyArray(lane, "k")} FROM ${keyTable(lane.keys, "k", 3)}
+     SELECT $1, $2, ${keyArray(lane.keys, "k")} FROM ${keyTable(lane.keys, "k", 3)}
      ON CONFLICT (mirror, pair, key) DO UPDATE SET noted = EXCLUDED.noted`,
     [lane.mirror, lane.id, ...keyParameters(lane.keys, keys)],
   );
 }
 
-/** SQL of a payload as bytes, whatever the column's type. */
-export function payloadBytes(payloadType: "text" | "bytea", column: string): string {
-  return payloadType === "bytea" ? column : `convert_to(${column}, 'UTF8')`;
-}
-
-/** SQL of a key as an array of texts. */
-export function keyArray(lane: Lane, alias: string): string {
-  return `ARRAY[${lane.keys.map((_, nth) => `${alias}.k${nth + 1}::text`).join(", ")}]`;
-}
-
 /** Keys that were brought over together. */
 export interface DrainedBatch {
-  readonly keys: KeyText[];
+  readonly keys: readonly KeyText[];
+  /** Those of them that have to wait. */
+  readonly left: number;
   readonly isLast: boolean;
 }
 
-interface Batch extends DrainedBatch {
+interface Batch extends Omit<DrainedBatch, "left"> {
   readonly seqs: string[];
 }
 
@@ -134,7 +105,7 @@ async function readBatch(client: pg.Client, lane: Lane): Promise<Batch> {
   if (frontier === "nothing") return { keys: [], seqs: [], isLast: true };
   const { keys } = lane;
   const found = await client.query<{ seq: string; key: string[]; bytes: number }>(
-    `SELECT d.seq, ${keyArray(lane, "d")} AS key, coalesce(octet_length(t.${lane.payload}), 0) AS bytes
+    `SELECT d.seq, ${keyArray(lane.keys, "d")} AS key, coalesce(${payloadSize(lane.from, "t")}, 0) AS bytes
      FROM (SELECT * FROM ${lane.dirty} AS d
            WHERE ${within(dirtyKeys(keys, "d"), keys, { lower: null, upper: frontier })}
            ORDER BY seq LIMIT ${drainBatch}) AS d

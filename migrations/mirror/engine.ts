@@ -39,15 +39,15 @@ export function prepareTenant(job: TenantJob, onProgress?: OnProgress): Promise<
         else if (shapes.length > 0) await abandon(run, name, goal.authority, shapes);
         continue;
       }
-      const sealing = openSealing(run, goal);
+      const carriage = openSealing(run, goal);
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
       if (step === "build") {
-        await openKeysets(run.sessions.control, shapes, sealing);
+        await openKeysets(run.sessions.control, shapes, carriage);
         await reached("key");
-        await build(run, name, goal.authority, lanes, sealing, goal.phase);
+        await build(run, name, goal.authority, lanes, carriage, goal.phase);
       } else {
-        await refuseEdited(run, shapes, sealing, true);
-        await follow(run, [{ lanes, sealing }]);
+        await refuseEdited(run, shapes, carriage, true);
+        await follow(run, [{ lanes, carriage }]);
       }
     }
     return undefined;
@@ -80,11 +80,11 @@ export function cutoverTenant(job: TenantJob, onProgress?: OnProgress): Promise<
       }
       const shapes = await readShapes(run.sessions.control, goal.definition);
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
-      const sealing = openSealing(run, goal);
+      const carriage = openSealing(run, goal);
       // The release in front needs Vault for every row, the one behind for none: back is possible without it.
-      if (goal.goal === "sink") await refuseEdited(run, shapes, sealing, true);
-      else await refuseEditedUnlessVaultIsAway(run, shapes, sealing);
-      mirrors.push({ goal, lanes, sealing, shapes });
+      if (goal.goal === "sink") await refuseEdited(run, shapes, carriage, true);
+      else await refuseEditedUnlessVaultIsAway(run, shapes, carriage);
+      mirrors.push({ goal, lanes, carriage, shapes });
     }
     await follow(run, mirrors);
     const positions = Object.fromEntries(

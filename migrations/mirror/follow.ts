@@ -3,7 +3,7 @@ import { findCaptured } from "./capture.ts";
 import { drain } from "./drain.ts";
 import type { Lane } from "./pair-shape.ts";
 import type { Run } from "./run.ts";
-import type { Sealing } from "./sealing.ts";
+import type { Carriage } from "./carrier.ts";
 import { recheck } from "./verify.ts";
 
 /** A cutover brings at most this many keys over while it holds its lock. */
@@ -12,7 +12,7 @@ export const cutoverKeyLimit = 500;
 /** Lanes of one mirror with its keys. */
 export interface MirrorLanes {
   readonly lanes: readonly Lane[];
-  readonly sealing: Sealing;
+  readonly carriage: Carriage;
 }
 
 /**
@@ -26,11 +26,11 @@ export async function follow(run: Run, mirrors: readonly MirrorLanes[]): Promise
     mirrors.flatMap(({ lanes }) => lanes),
   );
   for (;;) {
-    for (const { lanes, sealing } of mirrors) {
+    for (const { lanes, carriage } of mirrors) {
       for (const lane of lanes) {
         if ((await countWaiting(run.sessions.control, [lane])) === 0) continue;
-        await drain(run, lane, sealing);
-        await recheck(run, lane, sealing);
+        await drain(run, lane, carriage);
+        await recheck(run, lane, carriage);
       }
     }
     const waiting = await countWaiting(

@@ -43,6 +43,11 @@ export function keyParameters(keys: readonly KeyColumn[], texts: readonly KeyTex
   return keys.map((_, nth) => texts.map((text) => text[nth] as string));
 }
 
+/** SQL of a key as an array of texts. */
+export function keyArray(keys: readonly KeyColumn[], alias: string): string {
+  return `ARRAY[${keys.map((_, nth) => `${alias}.k${nth + 1}::text`).join(", ")}]`;
+}
+
 /** `a."x" = b.k1 AND ..` */
 export function joinOn(keys: readonly KeyColumn[], tableAlias: string, keyAlias: string): string {
   return keys.map((key, nth) => `${tableAlias}.${quoteName(key.name)} = ${keyAlias}.k${nth + 1}`).join(" AND ");

@@ -7,7 +7,7 @@ import { VaultError } from "../vault/vault-error.ts";
 import { keyList, within } from "./key-space.ts";
 import type { Lane, PairShape } from "./pair-shape.ts";
 import type { Run } from "./run.ts";
-import type { Sealing } from "./sealing.ts";
+import type { Carriage } from "./carrier.ts";
 
 /**
  * Opens the mirror's keysets, makes them where nothing was sealed or signed yet, before anything else is written.
@@ -15,9 +15,9 @@ import type { Sealing } from "./sealing.ts";
  * @throws {KeyringError} a keyset is gone although it was used, or is not what its row says
  * @throws {VaultError}
  */
-export async function openKeysets(client: pg.Client, shapes: readonly PairShape[], sealing: Sealing): Promise<void> {
+export async function openKeysets(client: pg.Client, shapes: readonly PairShape[], carriage: Carriage): Promise<void> {
   const mirror = shapes[0]?.mirror ?? "";
-  await sealing.ensure({
+  await carriage.ensure({
     async sealed() {
       for (const { sink } of shapes) {
         if (sink === undefined) continue;
@@ -42,15 +42,15 @@ export async function openKeysets(client: pg.Client, shapes: readonly PairShape[
 export async function refuseEdited(
   run: Run,
   shapes: readonly PairShape[],
-  sealing: Sealing,
+  carriage: Carriage,
   isComplete: boolean,
 ): Promise<void> {
   const { control } = run.sessions;
-  await openKeysets(control, shapes, sealing);
-  await checkRanges(control, await sealing.macs(), {
+  await openKeysets(control, shapes, carriage);
+  await checkRanges(control, await carriage.macs(), {
     ...scopeOf(run, shapes),
     isComplete,
-    keysetVersion: await sealing.keysetVersion(),
+    keysetVersion: await carriage.keysetVersion(),
   });
 }
 
@@ -61,10 +61,10 @@ export async function refuseEdited(
 export async function refuseEditedUnlessVaultIsAway(
   run: Run,
   shapes: readonly PairShape[],
-  sealing: Sealing,
+  carriage: Carriage,
 ): Promise<void> {
   try {
-    await refuseEdited(run, shapes, sealing, true);
+    await refuseEdited(run, shapes, carriage, true);
   } catch (error) {
     if (!(error instanceof VaultError) || !error.isTransient) throw error;
     const scope = scopeOf(run, shapes);

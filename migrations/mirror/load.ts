@@ -1,11 +1,11 @@
 import { addRange, type KeyText, readFrontier, readRanges } from "../ledger/range.ts";
-import { type Chunk, readNextChunk, writeChunk } from "./chunk.ts";
+import type { Chunk } from "./chunk.ts";
 import { drain } from "./drain.ts";
 import { reached } from "./fault-point.ts";
 import { Pace } from "./pace.ts";
 import type { Lane } from "./pair-shape.ts";
 import type { Run } from "./run.ts";
-import type { Sealing } from "./sealing.ts";
+import type { Carriage } from "./carrier.ts";
 import { throttle } from "./throttle.ts";
 
 /**
@@ -14,14 +14,14 @@ import { throttle } from "./throttle.ts";
  *
  * @throws {DeadlineError} @throws {TakenOverError} @throws {CancelledError}
  */
-export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void> {
+export async function load(run: Run, lane: Lane, carriage: Carriage): Promise<void> {
   const { reader, control } = run.sessions;
   let frontier = await readFrontier(control, lane.mirror, lane.id);
   if (frontier === null) return;
   let ordinal = (await readRanges(control, lane.mirror, lane.id)).length;
   const pace = new Pace();
   const readNext = (lower: KeyText | null): Promise<Chunk> =>
-    sealing.withCodec(lane.pair, (codec) => readNextChunk(reader, lane, lower, pace.rows, codec));
+    carriage.withCarrier(lane.pair, (carrier) => carrier.readNext(reader, lane, lower, pace.rows));
   let next = readNext(frontier === "nothing" ? null : frontier);
   let drainedAt = performance.now();
   for (;;) {
@@ -31,10 +31,10 @@ export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void
     // Awaited in the next turn; until then a failure must not end the process.
     next.catch(() => {});
     try {
-      await commitChunk(run, lane, chunk, ordinal, sealing);
+      await commitChunk(run, lane, chunk, ordinal, carriage);
       if (performance.now() - drainedAt > drainEveryMs) {
-        await drain(run, lane, sealing);
-        await sealing.tend();
+        await drain(run, lane, carriage);
+        await carriage.tend();
         drainedAt = performance.now();
       }
       await throttle(run);
@@ -52,11 +52,12 @@ export async function load(run: Run, lane: Lane, sealing: Sealing): Promise<void
 /** Keys that change all the time would pile up during a long load. */
 const drainEveryMs = 5_000;
 
-async function commitChunk(run: Run, lane: Lane, chunk: Chunk, ordinal: number, sealing: Sealing): Promise<void> {
-  const macs = await sealing.macs();
+async function commitChunk(run: Run, lane: Lane, chunk: Chunk, ordinal: number, carriage: Carriage): Promise<void> {
+  const carrier = await carriage.carrier(lane.pair);
+  const { macs } = carrier;
   await run.write(lane.mirror, async (client, { sinceEpoch }) => {
     await reached("chunk.copy.before");
-    await writeChunk(client, lane, chunk);
+    await carrier.write(client, lane, chunk);
     await reached("chunk.copy.after");
     await reached("chunk.ledger.before");
     await addRange(client, macs, {

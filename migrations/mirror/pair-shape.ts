@@ -10,12 +10,17 @@ export interface KeyColumn {
   readonly type: string;
 }
 
+/** `version`: the payload itself lies outside the database, under the row's key and this number. */
+export type PayloadType = "text" | "bytea" | "vector" | "version";
+
 /** One of the two tables of a pair. */
 export interface TableShape {
   readonly name: string;
   /** Quoted and qualified. */
   readonly quoted: string;
-  readonly payloadType: "text" | "bytea";
+  /** Quoted column that holds the payload, or says which one is held elsewhere. */
+  readonly payload: string;
+  readonly payloadType: PayloadType;
 }
 
 /** A pair with what the database says of it; SQL fragments are quoted. */
@@ -25,7 +30,7 @@ export interface PairShape {
   /** Name in the ledger. */
   readonly id: string;
   readonly keys: readonly KeyColumn[];
-  /** Quoted payload column. */
+  /** Quoted payload column of the source. */
   readonly payload: string;
   readonly source: TableShape | undefined;
   readonly sink: TableShape | undefined;
@@ -44,8 +49,8 @@ export interface Lane extends PairShape {
 export async function readShapes(client: pg.Client, definition: MirrorDefinition): Promise<PairShape[]> {
   const shapes: PairShape[] = [];
   for (const pair of definition.pairs) {
-    const source = await readTable(client, pair, pair.source);
-    const sink = await readTable(client, pair, pair.sink);
+    const source = await readTable(client, pair, pair.source, pair.payload);
+    const sink = await readTable(client, pair, pair.sink, pair.version ?? pair.payload);
     const keys = (source ?? sink)?.keys;
     if (keys === undefined) {
       throw new Error(
@@ -85,7 +90,12 @@ interface FoundTable {
   readonly keys: readonly KeyColumn[];
 }
 
-async function readTable(client: pg.Client, pair: MirrorPair, name: string): Promise<FoundTable | undefined> {
+async function readTable(
+  client: pg.Client,
+  pair: MirrorPair,
+  name: string,
+  payload: string,
+): Promise<FoundTable | undefined> {
   const quoted = quoteTable("public", name);
   const found = await client.query<{ name: string; type: string }>(
     `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
@@ -100,14 +110,36 @@ async function readTable(client: pg.Client, pair: MirrorPair, name: string): Pro
       throw new Error(`table ${name} has no column ${column}; it has ${[...types.keys()].join(", ")}`);
     return type;
   };
-  const payloadType = typeOf(pair.payload);
-  if (payloadType !== "bytea" && payloadType !== "text" && !payloadType.startsWith("character varying")) {
+  const type = typeOf(payload);
+  const payloadType = payloadTypes.find(([pattern]) => pattern.test(type))?.[1];
+  if (payloadType === undefined) {
     throw new Error(
-      `table ${name}: ${pair.payload} is ${payloadType}; a mirror carries text, character varying or bytea: change it with an Alembic step`,
+      `table ${name}: ${payload} is ${type}; a mirror carries text, character varying, bytea or vector: change it with an Alembic step`,
     );
   }
   return {
-    table: { name, quoted, payloadType: payloadType === "bytea" ? "bytea" : "text" },
+    table: { name, quoted, payload: quoteName(payload), payloadType },
     keys: columnsOf(pair.key).map((column) => ({ name: column, type: typeOf(column) })),
   };
+}
+
+/** By the type as the database writes it. */
+const payloadTypes: readonly (readonly [RegExp, PayloadType])[] = [
+  [/^(text|character varying.*)$/, "text"],
+  [/^bytea$/, "bytea"],
+  [/^(\w+\.)?vector(\(\d+\))?$/, "vector"],
+  [/^bigint$/, "version"],
+];
+
+/** SQL of a payload as bytes, whatever the column's type. */
+export function payloadBytes(payloadType: PayloadType, column: string): string {
+  if (payloadType === "text") return `convert_to(${column}, 'UTF8')`;
+  return payloadType === "vector" ? `vector_send(${column})` : column;
+}
+
+/** SQL of a payload's bytes, counted without reading it where that can be. */
+export function payloadSize({ payload, payloadType }: TableShape, alias?: string): string {
+  const column = alias === undefined ? payload : `${alias}.${payload}`;
+  if (payloadType === "vector") return `4 * vector_dims(${column})`;
+  return payloadType === "version" ? "8" : `octet_length(${column})`;
 }

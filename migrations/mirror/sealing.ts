@@ -6,8 +6,10 @@ import { type Aead, OpenError, overheadBytes } from "../tink/aead.ts";
 import { associatedDataOf } from "../tink/associated-data.ts";
 import { longestCacheAgeMs, type Keyring } from "../vault/keyring.ts";
 import type { AeadClass } from "../vault/opened-keyset.ts";
+import type { Carriage, Carrier } from "./carrier.ts";
 import type { MirrorDefinition, MirrorPair } from "./definition.ts";
 import { recordIdOf } from "./key-space.ts";
+import { sealedCarrier } from "./sealed-carrier.ts";
 
 /** A payload that cannot be brought to the other side. Carries the record's table and id, never its value. */
 export class PayloadError extends Error {
@@ -31,7 +33,7 @@ export interface PayloadCodec {
 }
 
 /** The keys of one tenant and mirror, and the context that its ciphertexts are bound to. */
-export class Sealing {
+export class Sealing implements Carriage {
   readonly #keyring: Keyring;
   readonly #definition: MirrorDefinition;
   readonly #environment: string;
@@ -93,6 +95,10 @@ export class Sealing {
     await this.#tend(this.#cls);
   }
 
+  async carrier(pair: MirrorPair): Promise<Carrier> {
+    return sealedCarrier(await this.codec(pair));
+  }
+
   /** A codec with the present keys; asks Vault at most every ten minutes. */
   async codec(pair: MirrorPair): Promise<PayloadCodec> {
     const { version, aead } = await this.#keyring.get(this.#cls);
@@ -104,13 +110,13 @@ export class Sealing {
    * Runs `work` with warm keys, once more with newer ones if it meets a key that it does not know: a release may have
    * begun to use it a moment ago.
    */
-  async withCodec<T>(pair: MirrorPair, work: (codec: PayloadCodec) => Promise<T>): Promise<T> {
+  async withCarrier<T>(pair: MirrorPair, work: (carrier: Carrier) => Promise<T>): Promise<T> {
     try {
-      return await work(await this.codec(pair));
+      return await work(await this.carrier(pair));
     } catch (error) {
       if (!(error instanceof OpenError) || error.reason !== "unknown-key" || error.keyId === undefined) throw error;
       await this.learn(error.keyId);
-      return work(await this.codec(pair));
+      return work(await this.carrier(pair));
     }
   }
 

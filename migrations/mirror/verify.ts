@@ -1,14 +1,13 @@
 import { note } from "../ledger/journal.ts";
 import { changeRanges, type CopiedRange, type KeyText, readRanges } from "../ledger/range.ts";
 import { inSnapshot } from "../postgres/transaction.ts";
-import { readChunk, writeChunk } from "./chunk.ts";
-import { compareKeys, compareRange, type Comparison, isEqual } from "./compare.ts";
+import { type Comparison, isEqual } from "./compare.ts";
 import { drain } from "./drain.ts";
 import { reached } from "./fault-point.ts";
-import { keyList, keyParameters, keyTable, within } from "./key-space.ts";
+import { keyParameters, keyTable } from "./key-space.ts";
 import type { Lane } from "./pair-shape.ts";
 import type { Run } from "./run.ts";
-import type { Sealing } from "./sealing.ts";
+import type { Carriage } from "./carrier.ts";
 
 /** The two sides differ although nothing should have changed the copy, and a repair did not help. */
 export class DifferenceError extends Error {
@@ -21,7 +20,7 @@ export class DifferenceError extends Error {
  *
  * @throws {DifferenceError} with counts, never keys
  */
-export async function verify(run: Run, lane: Lane, sealing: Sealing): Promise<void> {
+export async function verify(run: Run, lane: Lane, carriage: Carriage): Promise<void> {
   const ranges = await readRanges(run.sessions.control, lane.mirror, lane.id);
   const left = ranges.filter(({ isVerified }) => !isVerified);
   run.progress.expect(
@@ -32,14 +31,14 @@ export async function verify(run: Run, lane: Lane, sealing: Sealing): Promise<vo
     let range = unverified;
     run.checkDeadline();
     await reached("verify.before");
-    let comparison = await snapshotComparison(run, lane, range, sealing);
+    let comparison = await snapshotComparison(run, lane, range, carriage);
     if (!isEqual(comparison)) {
       if (range.repairs > 0) throw difference(lane, range, comparison);
-      range = await repair(run, lane, range, comparison, sealing);
-      comparison = await snapshotComparison(run, lane, range, sealing);
+      range = await repair(run, lane, range, comparison, carriage);
+      comparison = await snapshotComparison(run, lane, range, carriage);
       if (!isEqual(comparison)) throw difference(lane, range, comparison);
     }
-    const macs = await sealing.macs();
+    const macs = await carriage.macs();
     // A key with a captured change was left out of the comparison: it will be drained, and the root would not fit then.
     const root = comparison.hasCaptured ? null : macs.root(range, comparison.digest);
     const compared = range;
@@ -51,9 +50,9 @@ export async function verify(run: Run, lane: Lane, sealing: Sealing): Promise<vo
   }
 }
 
-async function snapshotComparison(run: Run, lane: Lane, range: CopiedRange, sealing: Sealing): Promise<Comparison> {
-  return sealing.withCodec(lane.pair, (codec) =>
-    inSnapshot(run.sessions.reader, (client) => compareRange(client, lane, range, codec)),
+async function snapshotComparison(run: Run, lane: Lane, range: CopiedRange, carriage: Carriage): Promise<Comparison> {
+  return carriage.withCarrier(lane.pair, (carrier) =>
+    inSnapshot(run.sessions.reader, (client) => carrier.compareRange(client, lane, range)),
   );
 }
 
@@ -63,15 +62,14 @@ async function repair(
   lane: Lane,
   range: CopiedRange,
   seen: Comparison,
-  sealing: Sealing,
+  carriage: Carriage,
 ): Promise<CopiedRange> {
   const repairs = range.repairs + 1;
-  await sealing.withCodec(lane.pair, (codec) =>
+  await carriage.withCarrier(lane.pair, (carrier) =>
     run.write(lane.mirror, async (client) => {
-      const columns = keyList(lane.keys);
-      await client.query(`DELETE FROM ${lane.to.quoted} WHERE ${within(columns, lane.keys, range)}`);
-      await writeChunk(client, lane, await readChunk(client, lane, range, codec));
-      await changeRanges(client, codec.macs, [range], { repairs });
+      await carrier.remove(client, lane, range);
+      await carrier.write(client, lane, await carrier.read(client, lane, range));
+      await changeRanges(client, carrier.macs, [range], { repairs });
       const { missing, surplus, different } = seen;
       await note(client, {
         mirror: lane.mirror,
@@ -80,7 +78,7 @@ async function repair(
       });
     }),
   );
-  const macs = await sealing.macs();
+  const macs = await carriage.macs();
   return { ...range, repairs, mac: macs.sign({ ...range, repairs }) };
 }
 
@@ -100,7 +98,7 @@ const recheckBatch = 500;
  * @returns keys that still wait, because they have changed again
  * @throws {DifferenceError}
  */
-export async function recheck(run: Run, lane: Lane, sealing: Sealing): Promise<number> {
+export async function recheck(run: Run, lane: Lane, carriage: Carriage): Promise<number> {
   let above: KeyText | undefined;
   for (;;) {
     run.checkDeadline();
@@ -112,13 +110,12 @@ export async function recheck(run: Run, lane: Lane, sealing: Sealing): Promise<n
     if (listed.rows.length === 0) break;
     above = listed.rows.at(-1)?.key;
     const entries = new Map(listed.rows.map((row) => [JSON.stringify(row.key), row]));
-    const compared = await sealing.withCodec(lane.pair, (codec) =>
+    const compared = await carriage.withCarrier(lane.pair, (carrier) =>
       inSnapshot(run.sessions.reader, (client) =>
-        compareKeys(
+        carrier.compareKeys(
           client,
           lane,
           listed.rows.map((row) => row.key),
-          codec,
         ),
       ),
     );
@@ -154,7 +151,7 @@ export async function recheck(run: Run, lane: Lane, sealing: Sealing): Promise<n
       await note(client, { mirror: lane.mirror, event: "repaired", detail: { pair: lane.id, keys: wrong.length } });
     });
     if (wrong.length > 0) {
-      await drain(run, lane, sealing);
+      await drain(run, lane, carriage);
       above = undefined;
     }
   }
