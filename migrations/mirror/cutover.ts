@@ -15,11 +15,11 @@ import {
   TooManyKeysError,
   tryCutover,
 } from "./cutover-transaction.ts";
-import { countWaiting, follow } from "./follow.ts";
+import { countWaiting, cutoverKeyLimit, follow } from "./follow.ts";
 import { releaseRoles } from "./job.ts";
-import { describeHolders, sendAutovacuumAway } from "./lock-holders.ts";
+import { findHolders, sendAutovacuumAway } from "./lock-holders.ts";
 import { allDefinitions, type MirrorGoal } from "./plan.ts";
-import { pauseLookMs, type Run } from "./run.ts";
+import type { Run } from "./run.ts";
 import type { Carriage, Carrier } from "./carrier.ts";
 
 /** Tries before a cutover is given up for this run: about twenty seconds in all. */
@@ -54,7 +54,7 @@ export async function cutover(
     mirrors: allDefinitions(run.job),
   });
   const tables = moving.flatMap(({ lanes }) => lanes.flatMap((lane) => [lane.from.quoted, lane.to.quoted])).sort();
-  const holders = new Set<string>();
+  const obstacles = new Map<number | string, string>();
   const allLanes = moving.flatMap(({ lanes }) => lanes);
   let opened = 0;
   let needsKeys = false;
@@ -80,7 +80,7 @@ export async function cutover(
         throw error;
       if (error instanceof PausedError) {
         nth -= 1; // nobody was in the way
-        await sleep(pauseLookMs);
+        await run.waitOutPause();
         continue;
       }
       if (error instanceof OpenError && error.reason === "unknown-key" && error.keyId !== undefined && opened < 3) {
@@ -94,7 +94,8 @@ export async function cutover(
       const isUndone = !progress.isCommitting && isBrokenConnection(error);
       if (!(error instanceof TooManyKeysError) && !isUndone && (state === undefined || !passing.has(state)))
         throw withoutRows(error);
-      if (state === sqlState.lockNotAvailable) holders.add(await describeHolders(run.sessions.operator, tables));
+      const seen = await findObstacles(run, error, state, tables).catch(() => []); // only told if all tries fail
+      for (const [key, text] of seen) obstacles.set(key, text);
     } finally {
       await client.end().catch(() => {});
     }
@@ -102,9 +103,29 @@ export async function cutover(
     // At other moments of what the users do, also when they do it in a rhythm.
     await sleep(50 + Math.random() * 50 * (nth + 5));
   }
+  const seen = [...obstacles.values()];
+  const more = seen.length > obstaclesTold ? `; and ${seen.length - obstaclesTold} more` : "";
   throw new CutoverError(
-    `tenant ${run.job.tenant}: no gap of ${cutoverTransactionMs} ms in ${cutoverTries} tries; in the way: ${[...holders].join("; ") || "too many changes at once"}. End that transaction, or run the update again at a quieter time`,
+    `tenant ${run.job.tenant}: no gap of ${cutoverTransactionMs} ms in ${cutoverTries} tries; in the way: ${seen.slice(-obstaclesTold).join("; ")}${more}. ` +
+      `Nothing was moved: end what lasts so long, or run the update again at a quieter time`,
   );
+}
+
+/** Sessions named when a cutover is given up: those that were seen last. */
+const obstaclesTold = 5;
+
+/** What a try has failed on, in words; sessions by their process id. */
+async function findObstacles(
+  run: Run,
+  error: unknown,
+  state: string | undefined,
+  tables: readonly string[],
+): Promise<Iterable<readonly [number | string, string]>> {
+  if (state === sqlState.lockNotAvailable) return findHolders(run.sessions.operator, tables);
+  if (error instanceof TooManyKeysError) return [["keys", `more than ${cutoverKeyLimit} new changes at once`]];
+  if (state === sqlState.transactionTimeout)
+    return [["slow", `the server itself, which took more than ${cutoverTransactionMs} ms for the flip`]];
+  return [["other", withoutRows(error).message]];
 }
 
 const passing = new Set<string>([

@@ -4,6 +4,7 @@ import { drain } from "./drain.ts";
 import { reached } from "./fault-point.ts";
 import { Pace } from "./pace.ts";
 import type { Lane } from "./pair-shape.ts";
+import { Probe } from "./probe.ts";
 import type { Run } from "./run.ts";
 import type { Carriage } from "./carrier.ts";
 import { throttle } from "./throttle.ts";
@@ -15,37 +16,60 @@ import { throttle } from "./throttle.ts";
  * @throws {DeadlineError} @throws {TakenOverError} @throws {CancelledError}
  */
 export async function load(run: Run, lane: Lane, carriage: Carriage): Promise<void> {
-  const { reader, control } = run.sessions;
-  let frontier = await readFrontier(control, lane.mirror, lane.id);
+  const { control, operator } = run.sessions;
+  const frontier = await readFrontier(control, lane.mirror, lane.id);
   if (frontier === null) return;
-  let ordinal = (await readRanges(control, lane.mirror, lane.id)).length;
+  const { length } = await readRanges(control, lane.mirror, lane.id);
+  const probe = new Probe(operator).start();
+  try {
+    await copyRanges(run, lane, carriage, { after: frontier === "nothing" ? null : frontier, ordinal: length, probe });
+  } finally {
+    await probe.stop();
+  }
+}
+
+interface Beginning {
+  readonly after: KeyText | null;
+  /** Of the first range. */
+  readonly ordinal: number;
+  readonly probe: Probe;
+}
+
+async function copyRanges(run: Run, lane: Lane, carriage: Carriage, beginning: Beginning): Promise<void> {
+  const { reader, operator } = run.sessions;
   const pace = new Pace();
   const readNext = (lower: KeyText | null): Promise<Chunk> =>
     carriage.withCarrier(lane.pair, (carrier) => carrier.readNext(reader, lane, lower, pace.rows));
-  let next = readNext(frontier === "nothing" ? null : frontier);
+  let next = readNext(beginning.after);
   let drainedAt = performance.now();
-  for (;;) {
+  for (let { ordinal } = beginning; ; ordinal += 1) {
     const startedAt = performance.now();
     const chunk = await next;
     if (chunk.upper !== null) next = readNext(chunk.upper);
     // Awaited in the next turn; until then a failure must not end the process.
     next.catch(() => {});
+    let elapsedMs: number;
     try {
       await commitChunk(run, lane, chunk, ordinal, carriage);
+      elapsedMs = performance.now() - startedAt; // waiting below says nothing of the size of a chunk
       if (performance.now() - drainedAt > drainEveryMs) {
         await drain(run, lane, carriage);
         await carriage.tend();
         drainedAt = performance.now();
       }
-      await throttle(run);
+      await throttle({
+        operator,
+        tables: [lane.from.quoted],
+        probe: beginning.probe,
+        checkDeadline: () => run.checkDeadline(),
+        onWait: (reason) => run.progress.wait("copied", reason),
+      });
     } catch (error) {
       await next.catch(() => {}); // the reader must be at rest before its session is closed
       throw error;
     }
-    ordinal += 1;
-    pace.record(chunk.rows, performance.now() - startedAt);
+    pace.record(chunk.rows, elapsedMs);
     if (chunk.upper === null) return;
-    frontier = chunk.upper;
   }
 }
 

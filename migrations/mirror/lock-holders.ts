@@ -25,10 +25,13 @@ export async function sendAutovacuumAway(operator: pg.Client, tables: readonly s
     .catch(() => {}); // a login without the right to do so only waits longer
 }
 
-/** Who holds locks on these tables that a cutover waits for, e.g. `pid 4711 (platform-api, idle in transaction)`. */
-export async function describeHolders(operator: pg.Client, tables: readonly string[]): Promise<string> {
-  const found = await operator.query<{ holder: string }>(
-    `SELECT DISTINCT format('pid %s (%s, %s, transaction since %s)', activity.pid,
+/**
+ * Who holds locks on these tables that a cutover waits for, by process id: `pid 4711 (platform-api, idle in transaction,
+ * transaction since 03:12:00 UTC)`.
+ */
+export async function findHolders(operator: pg.Client, tables: readonly string[]): Promise<Map<number, string>> {
+  const found = await operator.query<{ pid: number; holder: string }>(
+    `SELECT DISTINCT activity.pid, format('pid %s (%s, %s, transaction since %s)', activity.pid,
        coalesce(nullif(activity.application_name, ''), activity.usename, activity.backend_type),
        coalesce(activity.state, 'state not visible'),
        coalesce(to_char(activity.xact_start, 'HH24:MI:SS "UTC"'), '?')) AS holder
@@ -37,5 +40,5 @@ export async function describeHolders(operator: pg.Client, tables: readonly stri
        AND lock.granted AND lock.mode = ANY($2)`,
     [tables, conflicting],
   );
-  return found.rows.length === 0 ? "nobody any more" : found.rows.map((row) => row.holder).join(", ");
+  return new Map(found.rows.map(({ pid, holder }) => [pid, holder]));
 }

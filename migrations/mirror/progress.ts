@@ -9,6 +9,8 @@ export interface TenantProgress {
   readonly rows: number;
   /** Rows that this run has to do, about: from the planner's statistics or the ledger. Absent when those know too few. */
   readonly ofRows?: number;
+  /** What the run waits for just now, in words; absent while it goes on. */
+  readonly waitsFor?: string;
 }
 
 /** Told after each chunk and each compared range; must neither throw nor wait. */
@@ -37,7 +39,17 @@ export class ProgressCount {
 
   add(step: ProgressStep, rows: number): void {
     this.#done[step] += rows;
-    const [done, expected] = [this.#done[step], this.#expected[step]];
-    this.#onProgress?.({ tenant: this.#tenant, step, rows: done, ...(expected < done ? {} : { ofRows: expected }) });
+    this.#tell(step);
+  }
+
+  /** Nothing goes on for the moment. @param waitsFor in words, e.g. `the pause flag` */
+  wait(step: ProgressStep, waitsFor: string): void {
+    this.#tell(step, waitsFor);
+  }
+
+  #tell(step: ProgressStep, waitsFor?: string): void {
+    const [rows, expected] = [this.#done[step], this.#expected[step]];
+    const ofRows = expected < rows ? {} : { ofRows: expected };
+    this.#onProgress?.({ tenant: this.#tenant, step, rows, ...ofRows, ...(waitsFor && { waitsFor }) });
   }
 }

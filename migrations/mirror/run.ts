@@ -13,7 +13,7 @@ export class DeadlineError extends Error {
 }
 
 /** Between two looks at a pause flag that is set, milliseconds. */
-export const pauseLookMs = 500;
+const pauseLookMs = 500;
 
 /** Sessions of one run. All of them are direct; only `control` holds the tenant's advisory lock. */
 export interface RunSessions {
@@ -83,6 +83,12 @@ export class Run {
     }
   }
 
+  /** Until the next look at a pause flag that is set. */
+  async waitOutPause(): Promise<void> {
+    this.progress.wait("copied", "the pause flag, which is set");
+    await sleep(pauseLookMs);
+  }
+
   /**
    * A writing transaction on a mirror: begins by holding the epoch, is repeated after passing errors, waits while the
    * pause flag is set.
@@ -108,7 +114,7 @@ export class Run {
         );
       } catch (error) {
         if (!(error instanceof PausedError)) throw error;
-        await sleep(pauseLookMs);
+        await this.waitOutPause();
       }
     }
   }

@@ -29,8 +29,9 @@ export class WaveProgress {
     this.#nowMs = nowMs;
   }
 
-  record({ tenant, step, rows, ofRows }: TenantProgress): void {
+  record({ tenant, step, rows, ofRows, waitsFor }: TenantProgress): void {
     const nowMs = this.#nowMs();
+    if (waitsFor !== undefined) return this.#tell(`${tenant}: waits for ${waitsFor}`, nowMs);
     const known = this.#beginnings.get(tenant);
     const beginning = known?.step === step ? known : { step, atMs: nowMs, rows };
     this.#beginnings.set(tenant, beginning);

@@ -28,6 +28,12 @@ describe("progress of a wave", () => {
     ]);
   });
 
+  it("says what a tenant waits for", () => {
+    const { progress, lines } = watch();
+    progress.record({ tenant: "acme", step: "copied", rows: 0, waitsFor: "the pause flag, which is set" });
+    assert.deepEqual(lines, ["acme: waits for the pause flag, which is set; 0 of 3 tenants ended"]);
+  });
+
   it("measures each step and each tenant by itself", () => {
     const { progress, lines, at } = watch();
     progress.record({ tenant: "acme", step: "copied", rows: 5000 });
