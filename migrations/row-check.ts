@@ -5,6 +5,7 @@ import { readRanges } from "./ledger/range.ts";
 import { checkRanges } from "./ledger/range-check.ts";
 import type { Carriage } from "./mirror/carrier.ts";
 import type { RowDifference } from "./mirror/compare.ts";
+import { openCarriage } from "./mirror/open-carriage.ts";
 import { type Lane, laneFrom, readShapes } from "./mirror/pair-shape.ts";
 import { sealedCarrier } from "./mirror/sealed-carrier.ts";
 import { type PayloadCodec, Sealing } from "./mirror/sealing.ts";
@@ -13,9 +14,7 @@ import { connect } from "./postgres/connect.ts";
 import { inSnapshot } from "./postgres/transaction.ts";
 import { resolveReference } from "./reference.ts";
 import { OpenError } from "./tink/aead.ts";
-import { Keyring } from "./vault/keyring.ts";
 import { KeyringError } from "./vault/opened-keyset.ts";
-import { Transit } from "./vault/transit.ts";
 import type { RegionTarget } from "./wave-inputs.ts";
 
 /** A row, or a row of the ledger, that is not what it should be. Never holds a payload. */
@@ -96,7 +95,7 @@ async function checkMirror(
 ): Promise<MirrorCheck> {
   const definition = getMirror(mirror);
   const shapes = await readShapes(rows, definition);
-  const carriage = new Sealing(openKeyring(keys, environment, tenant, region), definition, environment, tenant);
+  const carriage = openCarriage(keys, { environment, tenant, region }, definition);
   const check = { compared: 0, ranges: 0, rootedRanges: 0, faults: [] as RowFault[] };
   try {
     const keysetVersion = await carriage.keysetVersion();
@@ -109,15 +108,19 @@ async function checkMirror(
     // Without its keysets nothing opens; without its ledger rows are still compared side by side.
     if (table === "rc.keyset") return check;
   }
-  for (const shape of shapes) {
-    const lane = laneFrom(shape, authorityOf(position));
-    for (const { ordinal } of await readRanges(rows, mirror, lane.id)) {
-      const one = await checkRange(rows, lane, ordinal, carriage);
-      check.ranges += 1;
-      check.compared += one.compared;
-      check.rootedRanges += one.isRooted ? 1 : 0;
-      check.faults.push(...one.faults.map((fault) => ({ tenant, ...fault })));
+  try {
+    for (const shape of shapes) {
+      const lane = laneFrom(shape, authorityOf(position));
+      for (const { ordinal } of await readRanges(rows, mirror, lane.id)) {
+        const one = await checkRange(rows, lane, ordinal, carriage);
+        check.ranges += 1;
+        check.compared += one.compared;
+        check.rootedRanges += one.isRooted ? 1 : 0;
+        check.faults.push(...one.faults.map((fault) => ({ tenant, ...fault })));
+      }
     }
+  } finally {
+    await carriage.close?.();
   }
   return check;
 }
@@ -165,13 +168,4 @@ function namingUnknownKeys(codec: PayloadCodec): PayloadCodec {
       }
     },
   };
-}
-
-function openKeyring(client: pg.Client, environment: string, tenant: string, region: RegionTarget): Keyring {
-  const { name, vaultAddress, vaultToken, transitMount } = region;
-  if (vaultAddress === undefined || vaultToken === undefined)
-    throw new Error(`region ${name} has no Vault, so sealed rows cannot be compared; name it in the stack file`);
-  const access = { address: resolveReference(vaultAddress), token: resolveReference(vaultToken) };
-  const transit = new Transit({ ...access, mount: transitMount ?? `transit-${environment}` });
-  return new Keyring({ client, transit, tenant });
 }

@@ -72,6 +72,12 @@ export interface RegionTarget {
   readonly vaultToken?: string;
   /** @default `transit-<environment>` */
   readonly transitMount?: string;
+  /** `host:port`; absent where no release keeps vectors in Milvus. */
+  readonly milvusAddress?: string;
+  readonly milvusUser?: string;
+  readonly milvusPassword?: string;
+  /** Database of Milvus. @default `default` */
+  readonly milvusDatabase?: string;
 }
 
 /** The tenant of a release's own, `probe-r1`; with the region's name where there are several regions: a tenant lives in one. */

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import type { KeyRange, KeyText } from "../ledger/range.ts";
+import type { VectorRows } from "../milvus/vectors.ts";
 import { copyIn, copyOut } from "../postgres/copy.ts";
 import { CopyEncoder } from "../postgres/copy-format.ts";
 import { reached } from "./fault-point.ts";
@@ -17,6 +18,10 @@ export interface Chunk extends KeyRange {
   readonly bytes: number;
   readonly keysetVersion: number;
   readonly messages: Buffer[];
+  /** Rows that go to a store outside the database before the messages do. */
+  readonly vectors?: VectorRows;
+  /** Keys in it whose payload was not whole when it was read: they are captured changes from here on. */
+  readonly left?: readonly KeyText[];
 }
 
 /**

@@ -57,7 +57,7 @@ export async function compareRange(
   const merged = keys.map((_, nth) => `coalesce(a.k${nth + 1}, b.k${nth + 1})`);
   const isSame = keys.map((_, nth) => `a.k${nth + 1} = b.k${nth + 1}`).join(" AND ");
   const isDirty = keys.map((_, nth) => `d.k${nth + 1} = ${merged[nth]}`).join(" AND ");
-  const tally = new Tally(lane, codec, onDifference);
+  const tally = new Tally(lane, codec.findDifference, onDifference);
   await copyOut(
     client,
     `SELECT ${merged.map((key) => `${key}::text`).join(", ")}, a.payload, b.payload
@@ -89,8 +89,8 @@ export async function compareKeys(
   if (texts.length === 0) return [];
   const { keys } = lane;
   const found = await client.query<{ key: string[]; a: Buffer | null; b: Buffer | null }>(
-    `SELECT ${keyArray(keys, "k")} AS key, ${payloadBytes(lane.from.payloadType, `a.${lane.from.payload}`)} AS a,
-       ${payloadBytes(lane.to.payloadType, `b.${lane.to.payload}`)} AS b
+    `SELECT ${keyArray(keys, "k")} AS key, ${payloadBytes(lane.from, "a")} AS a,
+       ${payloadBytes(lane.to, "b")} AS b
      FROM ${keyTable(keys, "k")}
      LEFT JOIN ${lane.from.quoted} AS a ON ${joinOn(keys, "a", "k")}
      LEFT JOIN ${lane.to.quoted} AS b ON ${joinOn(keys, "b", "k")}
@@ -98,15 +98,16 @@ export async function compareKeys(
     keyParameters(keys, texts),
   );
   return found.rows.map(({ key, a, b }) => {
-    const tally = new Tally(lane, codec);
+    const tally = new Tally(lane, codec.findDifference);
     tally.add(key, a, b);
     return { key, isEqual: isEqual(tally.result()) };
   });
 }
 
-class Tally {
+/** Counts what two sides have, row by row, and digests the plain payloads. */
+export class Tally {
   readonly #lane: Lane;
-  readonly #codec: PayloadCodec;
+  readonly #findDifference: PayloadCodec["findDifference"];
   readonly #onDifference: ((difference: RowDifference) => void) | undefined;
   readonly #digest = createHash("sha256");
   #compared = 0;
@@ -114,9 +115,13 @@ class Tally {
   #surplus = 0;
   #different = 0;
 
-  constructor(lane: Lane, codec: PayloadCodec, onDifference?: (difference: RowDifference) => void) {
+  constructor(
+    lane: Lane,
+    findDifference: PayloadCodec["findDifference"],
+    onDifference?: (difference: RowDifference) => void,
+  ) {
     this.#lane = lane;
-    this.#codec = codec;
+    this.#findDifference = findDifference;
     this.#onDifference = onDifference;
   }
 
@@ -131,7 +136,7 @@ class Tally {
     } else {
       this.#compared += 1;
       const [plain, sealed] = this.#lane.fromSide === "source" ? [from, to] : [to, from];
-      const reason = this.#codec.findDifference(key, plain, sealed);
+      const reason = this.#findDifference(key, plain, sealed);
       if (reason !== undefined) {
         this.#different += 1;
         this.#tell(key, this.#lane.fromSide === "source" ? "to" : "from", reason);

@@ -23,6 +23,9 @@ export class CutoverError extends Error {
 /** More keys came in than may be brought over under the lock; not shown to anybody. */
 export class TooManyKeysError extends Error {}
 
+/** Rows of the authoritative side are not whole, so they cannot be brought over; the message counts them. */
+export class UnreadyRowsError extends TooManyKeysError {}
+
 /** Something came in although nothing had waited, and the keys were not fetched; not shown to anybody. */
 export class KeysNeededError extends TooManyKeysError {}
 
@@ -111,7 +114,15 @@ async function finish(
   if (waiting > cutoverKeyLimit) throw new TooManyKeysError();
   for (const [nth, lane] of lanes.entries()) {
     const carrier = carriers[nth] as Carrier;
-    while (!(await drainOnce(client, lane, carrier, true)).isLast);
+    for (;;) {
+      const { isLast, left } = await drainOnce(client, lane, carrier, true);
+      // Whoever writes them is shut out by our lock: only a later try can find them whole.
+      if (left > 0)
+        throw new UnreadyRowsError(
+          `${left} rows of ${lane.from.name} are pending or not in Milvus in their version: let the release that wrote them write them again, or delete them`,
+        );
+      if (isLast) break;
+    }
     const listed = await client.query<{ key: KeyText }>(
       "SELECT key FROM rc.unverified WHERE mirror = $1 AND pair = $2",
       [lane.mirror, lane.id],

@@ -14,6 +14,7 @@ import {
   type MovingMirror,
   TooManyKeysError,
   tryCutover,
+  UnreadyRowsError,
 } from "./cutover-transaction.ts";
 import { countWaiting, cutoverKeyLimit, follow } from "./follow.ts";
 import { releaseRoles } from "./job.ts";
@@ -88,6 +89,7 @@ export async function cutover(
         for (const { carriage } of moving) await carriage.learn(error.keyId);
         continue;
       }
+      if (error instanceof UnreadyRowsError) holders.add(error.message);
       needsKeys ||= error instanceof KeysNeededError;
       const state = stateOf(error) ?? stateOf(ended);
       // A session that the server has ended may break before it can say why. Before COMMIT that has moved nothing.

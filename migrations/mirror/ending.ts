@@ -2,6 +2,7 @@ import { note } from "../ledger/journal.ts";
 import type { Side } from "../ledger/position.ts";
 import { sqlState, stateOf } from "../postgres/errors.ts";
 import { ddlTries } from "./build.ts";
+import type { Carriage } from "./carrier.ts";
 import { dropCaptureObjectsSql, dropCaptureSql, findCaptured } from "./capture.ts";
 import { reached } from "./fault-point.ts";
 import { sendAutovacuumAway } from "./lock-holders.ts";
@@ -20,9 +21,14 @@ export async function retire(run: Run, mirror: string, shapes: readonly PairShap
 }
 
 /** `mirroring` becomes `off`: capture goes, the sink is emptied. Keysets and KEK stay: backups need them. */
-export async function remove(run: Run, mirror: string, shapes: readonly PairShape[]): Promise<void> {
+export async function remove(
+  run: Run,
+  mirror: string,
+  shapes: readonly PairShape[],
+  carriage?: Carriage,
+): Promise<void> {
   await reached("retire.before");
-  await end(run, mirror, shapes, { position: "off", event: "off", emptied: "sink" });
+  await end(run, mirror, shapes, { position: "off", event: "off", emptied: "sink", carriage });
   await reached("retire.after");
 }
 
@@ -30,9 +36,15 @@ export async function remove(run: Run, mirror: string, shapes: readonly PairShap
  * Gives up a copy that was begun and not ended, since the pin now wants the side that has the authority already: capture
  * goes, and what was copied. Otherwise its captured changes would pile up for as long as nobody prepares again.
  */
-export async function abandon(run: Run, mirror: string, authority: Side, shapes: readonly PairShape[]): Promise<void> {
+export async function abandon(
+  run: Run,
+  mirror: string,
+  authority: Side,
+  shapes: readonly PairShape[],
+  carriage?: Carriage,
+): Promise<void> {
   const [position, emptied] = authority === "source" ? (["off", "sink"] as const) : (["retired", "source"] as const);
-  await end(run, mirror, shapes, { position, event: "abandoned", emptied });
+  await end(run, mirror, shapes, { position, event: "abandoned", emptied, carriage });
 }
 
 interface End {
@@ -40,15 +52,18 @@ interface End {
   readonly event: "off" | "retired" | "abandoned";
   /** The side that loses its rows. @default none */
   readonly emptied?: Side;
+  /** Empties what of the sink lies outside the database. */
+  readonly carriage?: Carriage | undefined;
 }
 
 async function end(
   run: Run,
   mirror: string,
   shapes: readonly PairShape[],
-  { position, event, emptied }: End,
+  { position, event, emptied, carriage }: End,
 ): Promise<void> {
   const tables = shapes.flatMap(tablesOf).map((table) => table.quoted);
+  const emptyStore = emptied === "sink" ? carriage?.emptySink?.bind(carriage) : undefined;
   await run.write(
     mirror,
     async (client) => {
@@ -62,14 +77,20 @@ async function end(
       }
       await client.query("DELETE FROM rc.range WHERE mirror = $1", [mirror]);
       await client.query("DELETE FROM rc.unverified WHERE mirror = $1", [mirror]);
-      await client.query("UPDATE rc.mirror SET position = $2, phase = NULL, updated_at = now() WHERE mirror = $1", [
+      // What lies outside is emptied afterwards; until then the mirror counts as under way, and a run that is killed comes
+      // back to it.
+      await client.query("UPDATE rc.mirror SET position = $2, phase = $3, updated_at = now() WHERE mirror = $1", [
         mirror,
         position,
+        emptyStore === undefined ? null : "load",
       ]);
       await note(client, { mirror, event });
     },
     { tries: ddlTries, onRetry: () => sendAutovacuumAway(run.sessions.operator, tables) },
   );
+  if (emptyStore === undefined) return;
+  await emptyStore();
+  await run.write(mirror, (client) => client.query("UPDATE rc.mirror SET phase = NULL WHERE mirror = $1", [mirror]));
 }
 
 /**

@@ -1,12 +1,9 @@
 import type { Position } from "../ledger/position.ts";
 import { readTotals } from "../ledger/range.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
-import { tendPrimary } from "../keys/new-primary.ts";
 import { withoutRows } from "../postgres/errors.ts";
-import { resolveReference } from "../reference.ts";
-import { Keyring } from "../vault/keyring.ts";
-import { Transit } from "../vault/transit.ts";
 import { build } from "./build.ts";
+import type { Carriage } from "./carrier.ts";
 import { cutover, stands } from "./cutover.ts";
 import { CutoverError } from "./cutover-transaction.ts";
 import { abandon, clearStaleCapture, remove, retire } from "./ending.ts";
@@ -14,12 +11,12 @@ import { reached } from "./fault-point.ts";
 import { follow } from "./follow.ts";
 import type { JobKind, TenantJob, TenantResult } from "./job.ts";
 import { openKeysets, refuseEdited, refuseEditedUnlessVaultIsAway } from "./ledger-guard.ts";
+import { openCarriage } from "./open-carriage.ts";
 import { laneFrom, readShapes } from "./pair-shape.ts";
 import { perform } from "./perform.ts";
 import { ending, type MirrorGoal, preparation } from "./plan.ts";
 import type { OnProgress } from "./progress.ts";
 import type { Run } from "./run.ts";
-import { Sealing } from "./sealing.ts";
 
 /**
  * Brings a tenant's mirrors to the last position from which one short transaction reaches one that the pinned release
@@ -36,10 +33,13 @@ export function prepareTenant(job: TenantJob, onProgress?: OnProgress): Promise<
       });
       if (step === "nothing") {
         if (!goal.isUnderWay) await clearStaleCapture(run, name, shapes);
-        else if (shapes.length > 0) await abandon(run, name, goal.authority, shapes);
+        else if (shapes.length > 0) {
+          const carriage = goal.definition.collection === undefined ? undefined : open(run, goal);
+          await abandon(run, name, goal.authority, shapes, carriage);
+        }
         continue;
       }
-      const carriage = openSealing(run, goal);
+      const carriage = open(run, goal);
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
       if (step === "build") {
         await openKeysets(run.sessions.control, shapes, carriage);
@@ -80,7 +80,7 @@ export function cutoverTenant(job: TenantJob, onProgress?: OnProgress): Promise<
       }
       const shapes = await readShapes(run.sessions.control, goal.definition);
       const lanes = shapes.map((shape) => laneFrom(shape, goal.authority));
-      const carriage = openSealing(run, goal);
+      const carriage = open(run, goal);
       // The release in front needs Vault for every row, the one behind for none: back is possible without it.
       if (goal.goal === "sink") await refuseEdited(run, shapes, carriage, true);
       else await refuseEditedUnlessVaultIsAway(run, shapes, carriage);
@@ -112,7 +112,8 @@ export function finalizeTenant(job: TenantJob, onProgress?: OnProgress): Promise
       if (job.mirrors?.includes(goal.definition.name) !== true || step === "nothing") continue;
       const shapes = await readShapes(run.sessions.control, goal.definition);
       if (step === "retire") await retire(run, goal.definition.name, shapes);
-      else await remove(run, goal.definition.name, shapes);
+      else if (goal.definition.collection === undefined) await remove(run, goal.definition.name, shapes);
+      else await remove(run, goal.definition.name, shapes, open(run, goal));
     }
     return undefined;
   });
@@ -126,27 +127,9 @@ export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob, onProgress?: 
     finalize: finalizeTenant,
   };
 
-/** Asks nobody yet: keys are fetched when there is something to seal or open, so that Vault is needed only then. */
-function openSealing(run: Run, goal: MirrorGoal): Sealing {
-  const { region, environment, tenant } = run.job;
-  const { vaultAddress, vaultToken } = region;
-  if (vaultAddress === undefined || vaultToken === undefined) {
-    throw new Error(
-      `mirror ${goal.definition.name} needs Vault, region ${region.name} has none; name it in the stack file (vault: {address, token})`,
-    );
-  }
-  const transit = new Transit({
-    address: resolveReference(vaultAddress),
-    token: resolveReference(vaultToken),
-    mount: region.transitMount ?? `transit-${environment}`,
-  });
-  const keyring = new Keyring({
-    client: run.sessions.control,
-    transit,
-    tenant,
-    onStep: (step) => reached(`key.${step}`),
-  });
-  return new Sealing(keyring, goal.definition, environment, tenant, (cls) =>
-    tendPrimary(run.sessions.control, transit, tenant, cls),
-  );
+/** The carriage of a mirror; the run ends what it has opened. */
+function open(run: Run, goal: MirrorGoal): Carriage {
+  const carriage = openCarriage(run.sessions.control, run.job, goal.definition);
+  run.onEnd(() => carriage.close?.());
+  return carriage;
 }

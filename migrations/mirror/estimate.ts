@@ -14,6 +14,11 @@ export interface SideSize {
 
 /** Counts the rows of a side exactly, and their payload bytes from the headers. Reads only. */
 export async function measureSide(client: pg.Client, definition: MirrorDefinition, side: Side): Promise<SideSize> {
+  const { collection } = definition;
+  const bytesSql = (payload: string): string =>
+    collection === undefined
+      ? `coalesce(sum(octet_length(${quoteName(payload)})), 0)`
+      : `count(*) * ${4 * collection.dimension}`;
   let [rows, bytes] = [0, 0];
   for (const pair of definition.pairs) {
     const table = side === "source" ? pair.source : pair.sink;
@@ -21,7 +26,7 @@ export async function measureSide(client: pg.Client, definition: MirrorDefinitio
     const present = await client.query("SELECT WHERE to_regclass($1) IS NOT NULL", [quoted]);
     if (present.rowCount === 0) continue;
     const counted = await client.query<{ rows: string; bytes: string }>(
-      `SELECT count(*) AS rows, coalesce(sum(octet_length(${quoteName(pair.payload)})), 0) AS bytes FROM ${quoted}`,
+      `SELECT count(*) AS rows, ${bytesSql(pair.payload)} AS bytes FROM ${quoted}`,
     );
     const counts = { rows: Number(counted.rows[0]?.rows), bytes: Number(counted.rows[0]?.bytes) };
     rows += counts.rows;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { findCaptured } from "./capture.ts";
 import { drain } from "./drain.ts";
@@ -29,8 +30,10 @@ export async function follow(run: Run, mirrors: readonly MirrorLanes[]): Promise
     for (const { lanes, carriage } of mirrors) {
       for (const lane of lanes) {
         if ((await countWaiting(run.sessions.control, [lane])) === 0) continue;
-        await drain(run, lane, carriage);
+        const drained = await drain(run, lane, carriage);
         await recheck(run, lane, carriage);
+        // What is not whole yet gets a moment to become so.
+        if (drained === 0) await sleep(100);
       }
     }
     const waiting = await countWaiting(

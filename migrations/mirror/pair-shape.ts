@@ -21,6 +21,8 @@ export interface TableShape {
   /** Quoted column that holds the payload, or says which one is held elsewhere. */
   readonly payload: string;
   readonly payloadType: PayloadType;
+  /** Quoted schema of the payload's type, where its functions are too; sessions of the engine look in pg_catalog only. */
+  readonly typeSchema: string;
 }
 
 /** A pair with what the database says of it; SQL fragments are quoted. */
@@ -118,7 +120,13 @@ async function readTable(
     );
   }
   return {
-    table: { name, quoted, payload: quoteName(payload), payloadType },
+    table: {
+      name,
+      quoted,
+      payload: quoteName(payload),
+      payloadType,
+      typeSchema: /^(.+)\.vector/.exec(type)?.[1] ?? "pg_catalog",
+    },
     keys: columnsOf(pair.key).map((column) => ({ name: column, type: typeOf(column) })),
   };
 }
@@ -127,19 +135,20 @@ async function readTable(
 const payloadTypes: readonly (readonly [RegExp, PayloadType])[] = [
   [/^(text|character varying.*)$/, "text"],
   [/^bytea$/, "bytea"],
-  [/^(\w+\.)?vector(\(\d+\))?$/, "vector"],
+  [/^(.+\.)?vector(\(\d+\))?$/, "vector"],
   [/^bigint$/, "version"],
 ];
 
 /** SQL of a payload as bytes, whatever the column's type. */
-export function payloadBytes(payloadType: PayloadType, column: string): string {
+export function payloadBytes({ payload, payloadType, typeSchema }: TableShape, alias: string): string {
+  const column = `${alias}.${payload}`;
   if (payloadType === "text") return `convert_to(${column}, 'UTF8')`;
-  return payloadType === "vector" ? `vector_send(${column})` : column;
+  return payloadType === "vector" ? `${typeSchema}.vector_send(${column})` : column;
 }
 
 /** SQL of a payload's bytes, counted without reading it where that can be. */
 export function payloadSize({ payload, payloadType }: TableShape, alias?: string): string {
   const column = alias === undefined ? payload : `${alias}.${payload}`;
-  if (payloadType === "vector") return `4 * vector_dims(${column})`;
+  if (payloadType === "vector") return `pg_column_size(${column})`;
   return payloadType === "version" ? "8" : `octet_length(${column})`;
 }

@@ -88,6 +88,7 @@ export async function perform(
         : tellServerFault(clean, job.tenant, resolveReference(job.region.postgresUrl));
   }
   const counts = await takeStock(run).catch(() => emptyStock);
+  await run?.end();
   await Promise.all(opened.map((client) => client.end().catch(() => {})));
   return {
     tenant: job.tenant,

@@ -3,6 +3,7 @@ import { captureTriggers } from "./capture.ts";
 import { columnsOf, type MirrorDefinition, type MirrorPair } from "./definition.ts";
 import { findRoleObstacles } from "./preflight-roles.ts";
 import { keyGuard } from "./reference.ts";
+import { findVectorFaults } from "../vector-store/vector-preflight.ts";
 
 /** Something that keeps a mirror from being moved exactly; found before anything is written. */
 export interface Obstacle {
@@ -43,14 +44,11 @@ export async function findObstacles(
 ): Promise<Obstacle[]> {
   const found: Obstacle[] = [];
   for (const pair of definition.pairs) {
-    for (const [table, payloadType] of [
-      [pair.source, "text"],
-      [pair.sink, "bytea"],
-    ] as const) {
-      const facts = await readFacts(client, table, pair);
+    for (const [table, wish] of wishesOf(definition, pair)) {
+      const facts = await readFacts(client, table, wish.payload);
       if (facts === undefined) continue;
-      const faults = [...shapeFaults(facts, pair, payloadType), ...surroundingFaults(facts)];
-      if (faults.length === 0) faults.push(...(await payloadFaults(client, facts, pair)));
+      const faults = [...shapeFaults(facts, pair, wish), ...surroundingFaults(facts)];
+      if (faults.length === 0) faults.push(...(await payloadFaults(client, facts, definition, pair, wish)));
       found.push(...faults.map(([reason, mend]) => ({ tenant, table, reason, mend })));
     }
   }
@@ -63,7 +61,38 @@ export function obstacleText({ tenant, table, reason, mend }: Obstacle): string 
   return `tenant ${tenant}, ${table}: ${reason}; ${mend}`;
 }
 
-type Fault = readonly [reason: string, mend: string];
+/** A reason and its mend. */
+export type Fault = readonly [reason: string, mend: string];
+
+/** What one table of a pair has to look like. */
+interface Wish {
+  readonly payload: string;
+  readonly typeName: string;
+  readonly types: RegExp;
+  /** Columns that may stand beside key and payload. */
+  readonly beside: readonly string[];
+  readonly keyTypes: ReadonlySet<string>;
+}
+
+function wishesOf({ collection }: MirrorDefinition, pair: MirrorPair): readonly (readonly [string, Wish])[] {
+  const plain = { payload: pair.payload, beside: [], keyTypes };
+  if (collection === undefined) {
+    return [
+      [pair.source, { ...plain, typeName: "text", types: /^(text|character varying)$/ }],
+      [pair.sink, { ...plain, typeName: "bytea", types: /^bytea$/ }],
+    ];
+  }
+  // Milvus orders ids by their bytes, as PostgreSQL orders uuids and nothing else on every server.
+  const byBytes = { ...plain, keyTypes: new Set(["uuid"]) };
+  const vector = `vector(${collection.dimension})`;
+  return [
+    [pair.source, { ...byBytes, typeName: vector, types: /^(.+\.)?vector$/ }],
+    [
+      pair.sink,
+      { ...byBytes, payload: pair.version ?? pair.payload, beside: ["state"], typeName: "bigint", types: /^bigint$/ },
+    ],
+  ];
+}
 
 interface Facts {
   quoted: string;
@@ -80,7 +109,7 @@ interface Facts {
   referrers: string[];
 }
 
-async function readFacts(client: pg.Client, table: string, pair: MirrorPair): Promise<Facts | undefined> {
+async function readFacts(client: pg.Client, table: string, payload: string): Promise<Facts | undefined> {
   const found = await client.query<Facts>(
     `SELECT format('%I.%I', 'public', relname) AS quoted, format('%I', $2::text) AS quoted_payload, relkind AS kind,
        relispartition AS is_partition, relrowsecurity AS has_rls,
@@ -98,12 +127,12 @@ async function readFacts(client: pg.Client, table: string, pair: MirrorPair): Pr
           WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = c.oid AND r.ev_class <> c.oid) AS views,
        ARRAY(SELECT conrelid::regclass::text FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f') AS referrers
      FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relname = $1`,
-    [table, pair.payload, [...captureTriggers, keyGuard]],
+    [table, payload, [...captureTriggers, keyGuard]],
   );
   return found.rows[0];
 }
 
-function shapeFaults(facts: Facts, pair: MirrorPair, payloadType: "text" | "bytea"): Fault[] {
+function shapeFaults(facts: Facts, pair: MirrorPair, wish: Wish): Fault[] {
   const faults: Fault[] = [];
   if (facts.kind === "p" || facts.is_partition || facts.has_children) {
     return [
@@ -113,7 +142,7 @@ function shapeFaults(facts: Facts, pair: MirrorPair, payloadType: "text" | "byte
   if (facts.kind !== "r") return [["is no table", "a mirror copies tables: replace it with an Alembic step"]];
   const keys = columnsOf(pair.key);
   const columns = new Map(facts.columns.map((column) => [column.name, column]));
-  const payload = columns.get(pair.payload);
+  const payload = columns.get(wish.payload);
   if (facts.primary_key.length === 0) {
     faults.push(["has no primary key", `ALTER TABLE .. ADD PRIMARY KEY (${keys.join(", ")}) in an Alembic step`]);
   } else if (facts.primary_key.join() !== keys.join()) {
@@ -125,8 +154,8 @@ function shapeFaults(facts: Facts, pair: MirrorPair, payloadType: "text" | "byte
   for (const key of keys) {
     const column = columns.get(key);
     if (column === undefined) faults.push([`has no column ${key}`, "correct the mirror's definition"]);
-    else if (!keyTypes.has(column.type)) {
-      faults.push([`its key ${key} is ${column.type}`, `allowed are ${[...keyTypes].join(", ")}`]);
+    else if (!wish.keyTypes.has(column.type)) {
+      faults.push([`its key ${key} is ${column.type}`, `allowed are ${[...wish.keyTypes].join(", ")}`]);
     } else if (!column.deterministic) {
       faults.push([
         `its key ${key} has a nondeterministic collation`,
@@ -135,20 +164,23 @@ function shapeFaults(facts: Facts, pair: MirrorPair, payloadType: "text" | "byte
     }
   }
   const extra = facts.columns
-    .filter(({ name, generated }) => !generated && !keys.includes(name) && name !== pair.payload)
+    .filter(
+      ({ name, generated }) =>
+        !generated && !keys.includes(name) && name !== wish.payload && !wish.beside.includes(name),
+    )
     .map((column) => column.name);
-  if (payload === undefined) faults.push([`has no column ${pair.payload}`, "correct the mirror's definition"]);
+  if (payload === undefined) faults.push([`has no column ${wish.payload}`, "correct the mirror's definition"]);
   else if (extra.length > 0) {
     faults.push([
-      `holds ${pair.payload} inline, beside ${extra.join(", ")}`,
+      `holds ${wish.payload} inline, beside ${extra.join(", ")}`,
       "split the column off into a table of (key, payload) with an Alembic step, then rewrite the heap (VACUUM FULL)",
     ]);
-  } else if (payload.type !== payloadType && !(payloadType === "text" && payload.type === "character varying")) {
-    faults.push([`${pair.payload} is ${payload.type}`, `let it be ${payloadType} with an Alembic step`]);
+  } else if (!wish.types.test(payload.type)) {
+    faults.push([`${wish.payload} is ${payload.type}`, `let it be ${wish.typeName} with an Alembic step`]);
   } else if (!payload.required) {
     faults.push([
-      `${pair.payload} may be NULL`,
-      `fill or delete such rows, then ALTER COLUMN ${pair.payload} SET NOT NULL`,
+      `${wish.payload} may be NULL`,
+      `fill or delete such rows, then ALTER COLUMN ${wish.payload} SET NOT NULL`,
     ]);
   }
   const generated = facts.columns.filter((column) => column.generated).map((column) => column.name);
@@ -188,7 +220,18 @@ function surroundingFaults(facts: Facts): Fault[] {
   return faults;
 }
 
-async function payloadFaults(client: pg.Client, facts: Facts, pair: MirrorPair): Promise<Fault[]> {
+async function payloadFaults(
+  client: pg.Client,
+  facts: Facts,
+  { collection }: MirrorDefinition,
+  pair: MirrorPair,
+  wish: Wish,
+): Promise<Fault[]> {
+  if (wish.typeName === "bigint") return [];
+  if (collection !== undefined) {
+    const type = facts.columns.find(({ name }) => name === wish.payload)?.type ?? "";
+    return findVectorFaults(client, { ...facts, key: columnsOf(pair.key)[0] ?? "", type }, collection);
+  }
   const large = await client.query<{ rows: string; largest: number | null }>(
     `SELECT count(*) AS rows, max(octet_length(${facts.quoted_payload})) AS largest FROM ${facts.quoted}
      WHERE octet_length(${facts.quoted_payload}) > ${payloadLimitBytes}`,

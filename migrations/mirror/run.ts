@@ -42,6 +42,7 @@ export class Run {
   readonly connection: Omit<ConnectOptions, "applicationName">;
   readonly #epochs: Map<string, bigint>;
   readonly #heedsFlags: boolean;
+  readonly #endings: (() => Promise<void> | undefined)[] = [];
   /** Rows copied and compared so far. */
   readonly progress: ProgressCount;
 
@@ -74,6 +75,16 @@ export class Run {
     const epoch = this.#epochs.get(mirror);
     if (epoch === undefined) throw new TakenOverError(`mirror ${mirror} was not taken over by this run`);
     return epoch;
+  }
+
+  /** Has something ended with the run, e.g. a connection. */
+  onEnd(ending: () => Promise<void> | undefined): void {
+    this.#endings.push(ending);
+  }
+
+  /** Ends what was opened for this run besides its sessions. */
+  async end(): Promise<void> {
+    await Promise.allSettled(this.#endings.splice(0).map((ending) => ending()));
   }
 
   /** @throws {DeadlineError} */

@@ -30,7 +30,7 @@ export function sealedCarrier(codec: PayloadCodec): Carrier {
 async function bring(client: pg.Client, lane: Lane, wanted: readonly KeyText[], codec: PayloadCodec): Promise<void> {
   const { keys, to } = lane;
   const present = await client.query<{ key: string[]; payload: Buffer }>(
-    `SELECT ${keyArray(lane.keys, "k")} AS key, ${payloadBytes(lane.from.payloadType, `t.${lane.from.payload}`)} AS payload
+    `SELECT ${keyArray(lane.keys, "k")} AS key, ${payloadBytes(lane.from, "t")} AS payload
      FROM ${keyTable(keys, "k")} JOIN ${lane.from.quoted} AS t ON ${joinOn(keys, "t", "k")}`,
     keyParameters(keys, wanted),
   );

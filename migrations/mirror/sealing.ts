@@ -9,12 +9,8 @@ import type { AeadClass } from "../vault/opened-keyset.ts";
 import type { Carriage, Carrier } from "./carrier.ts";
 import type { MirrorDefinition, MirrorPair } from "./definition.ts";
 import { recordIdOf } from "./key-space.ts";
+import { PayloadError } from "./payload-error.ts";
 import { sealedCarrier } from "./sealed-carrier.ts";
-
-/** A payload that cannot be brought to the other side. Carries the record's table and id, never its value. */
-export class PayloadError extends Error {
-  override readonly name = "PayloadError";
-}
 
 /** Seals and opens the payloads of one pair with keys that are in memory: never waits for Vault. */
 export interface PayloadCodec {

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { cutoverTenant, finalizeTenant, prepareTenant } from "../../../migrations/mirror/engine.ts";
+import {
+  complete,
+  createVectorTenant,
+  digestOf,
+  done,
+  erase,
+  newIds,
+  onMilvus,
+  onPgvector,
+  readSink,
+  readSource,
+  register,
+  sourceTable,
+  type Vectors,
+  type VectorTenant,
+  writeSource,
+} from "./vector-fixture.ts";
+
+const mirror = "vector-store";
+
+describe("the mirror vector-store", function () {
+  this.timeout(180_000);
+  let tenant: VectorTenant;
+  let expected: Vectors;
+  beforeEach(async () => {
+    expected = new Map();
+    tenant = await createVectorTenant();
+  });
+  afterEach(() => tenant.close());
+
+  it("goes to Milvus and back with every write between, bit by bit, and the digest is the same on both sides", async () => {
+    const ids = newIds(3000);
+    await writeSource(tenant.admin, expected, ids);
+    const prepared = done(await prepareTenant(tenant.job(onMilvus)));
+    assert.deepEqual([prepared.positions[mirror], prepared.rows], ["mirroring", 3000]);
+    assert.equal(digestOf(await readSink(tenant)), digestOf(expected));
+
+    const before = await tenant.as("platform_r1");
+    await writeSource(before, expected, [...ids.slice(0, 40), ...newIds(20)]);
+    await before.query("DELETE FROM chunks WHERE id = ANY($1)", [ids.slice(100, 130)]);
+    ids.slice(100, 130).forEach((id) => expected.delete(id));
+    const cut = done(await cutoverTenant(tenant.job(onMilvus)));
+    assert.equal(cut.positions[mirror], "switched");
+    assert.equal(digestOf(await readSink(tenant)), digestOf(expected));
+    assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
+    await assert.rejects(before.query("SELECT embedding FROM chunk_embeddings LIMIT 1"), { code: "42501" });
+
+    const after = await tenant.as("platform_r2");
+    await complete(after, tenant.vectors, expected, await register(after, [...ids.slice(200, 240), ...newIds(25)]));
+    await erase(after, tenant.vectors, expected, ids.slice(300, 320));
+    assert.equal(digestOf(await readSink(tenant)), digestOf(expected));
+    done(await prepareTenant(tenant.job(onPgvector)));
+    await complete(after, tenant.vectors, expected, await register(after, newIds(3)));
+    const back = done(await cutoverTenant(tenant.job(onPgvector)));
+    assert.equal(back.positions[mirror], "mirroring");
+    assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
+    await assert.rejects(after.query("SELECT state FROM chunk_vectors LIMIT 1"), { code: "42501" });
+
+    await writeSource(await tenant.as("platform_r1"), expected, ids.slice(400, 410));
+    const off = done(await finalizeTenant(tenant.job(onPgvector, { mirrors: [mirror] })));
+    assert.equal(off.positions[mirror], "off");
+    assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
+    assert.equal(await tenant.vectors.count(), 0);
+  });
+
+  it("rebuilds pgvector from Milvus after it was retired, and returns with every write", async () => {
+    const ids = newIds(1500);
+    await writeSource(tenant.admin, expected, ids);
+    done(await prepareTenant(tenant.job(onMilvus)));
+    done(await cutoverTenant(tenant.job(onMilvus)));
+    const retired = done(await finalizeTenant(tenant.job(onMilvus, { mirrors: [mirror] })));
+    assert.equal(retired.positions[mirror], "retired");
+    await tenant.admin.query("DROP TABLE public.chunk_embeddings");
+    const after = await tenant.as("platform_r2");
+    await complete(after, tenant.vectors, expected, await register(after, [...ids.slice(0, 50), ...newIds(50)]));
+    await erase(after, tenant.vectors, expected, ids.slice(60, 70));
+
+    await tenant.admin.query(
+      `SET ROLE rc_migrator; SET search_path = public; ${sourceTable()}; RESET search_path; RESET ROLE`,
+    );
+    const rebuilt = done(await prepareTenant(tenant.job(onPgvector)));
+    assert.equal(rebuilt.positions[mirror], "switched");
+    done(await cutoverTenant(tenant.job(onPgvector)));
+    assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
+  });
+
+  it("leaves a write that is pending where it is, and moves nothing until it is whole", async () => {
+    const ids = newIds(20);
+    await writeSource(tenant.admin, expected, ids);
+    done(await prepareTenant(tenant.job(onMilvus)));
+    done(await cutoverTenant(tenant.job(onMilvus)));
+    const after = await tenant.as("platform_r2");
+    const versions = await register(after, ids.slice(0, 2));
+    const refused = await cutoverTenant(tenant.job(onPgvector));
+    assert.equal(refused.status, "failed");
+    assert.match(refused.reason ?? "", /2 rows of chunk_vectors .*pending/);
+    assert.equal(refused.positions[mirror], "switched");
+    await complete(after, tenant.vectors, expected, versions);
+    done(await cutoverTenant(tenant.job(onPgvector)));
+    assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
+  });
+});
