@@ -203,7 +203,8 @@ export class TenantVectors {
     return inOrder({
       keys: ids.map((id) => id.slice(prefix.length)),
       versions,
-      vectors: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+      // A field that is not there is an empty list of protobufjs's, which has no buffer.
+      vectors: bytes.length === 0 ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
     });
   }
 

@@ -68,6 +68,9 @@ describe("a tenant's vectors in Milvus", function () {
     await vectors.upsert({ keys, versions: keys.map(() => 1), vectors: bytes });
     assert.equal(await vectors.count(), count);
     const [lower, upper] = [keys[100] as string, keys[250] as string];
+    const nothing = { keys: [], versions: [], vectors: Buffer.alloc(0) };
+    assert.deepEqual(await vectors.read({ lower: keys.at(-1) as string, upper: null }), nothing);
+    assert.deepEqual(await vectors.readKeys([]), nothing);
     const read = await vectors.read({ lower, upper });
     assert.deepEqual(read.keys, keys.slice(101, 251));
     assert.ok(read.vectors.equals(bytes.subarray(101 * dimension * 4, 251 * dimension * 4)));
