@@ -89,7 +89,6 @@ export async function cutover(
         for (const { carriage } of moving) await carriage.learn(error.keyId);
         continue;
       }
-      if (error instanceof UnreadyRowsError) holders.add(error.message);
       needsKeys ||= error instanceof KeysNeededError;
       const state = stateOf(error) ?? stateOf(ended);
       // A session that the server has ended may break before it can say why. Before COMMIT that has moved nothing.
@@ -124,6 +123,7 @@ async function findObstacles(
   tables: readonly string[],
 ): Promise<Iterable<readonly [number | string, string]>> {
   if (state === sqlState.lockNotAvailable) return findHolders(run.sessions.operator, tables);
+  if (error instanceof UnreadyRowsError) return [["unready", error.message]];
   if (error instanceof TooManyKeysError) return [["keys", `more than ${cutoverKeyLimit} new changes at once`]];
   if (state === sqlState.transactionTimeout)
     return [["slow", `the server itself, which took more than ${cutoverTransactionMs} ms for the flip`]];
