@@ -57,7 +57,7 @@ export async function compareRange(
   const merged = keys.map((_, nth) => `coalesce(a.k${nth + 1}, b.k${nth + 1})`);
   const isSame = keys.map((_, nth) => `a.k${nth + 1} = b.k${nth + 1}`).join(" AND ");
   const isDirty = keys.map((_, nth) => `d.k${nth + 1} = ${merged[nth]}`).join(" AND ");
-  const tally = new Tally(lane, codec.findDifference, onDifference);
+  const tally = new Tally(lane, codec, onDifference);
   await copyOut(
     client,
     `SELECT ${merged.map((key) => `${key}::text`).join(", ")}, a.payload, b.payload
@@ -98,7 +98,7 @@ export async function compareKeys(
     keyParameters(keys, texts),
   );
   return found.rows.map(({ key, a, b }) => {
-    const tally = new Tally(lane, codec.findDifference);
+    const tally = new Tally(lane, codec);
     tally.add(key, a, b);
     return { key, isEqual: isEqual(tally.result()) };
   });
@@ -107,7 +107,7 @@ export async function compareKeys(
 /** Counts what two sides have, row by row, and digests the plain payloads. */
 export class Tally {
   readonly #lane: Lane;
-  readonly #findDifference: PayloadCodec["findDifference"];
+  readonly #codec: Pick<PayloadCodec, "findDifference">;
   readonly #onDifference: ((difference: RowDifference) => void) | undefined;
   readonly #digest = createHash("sha256");
   #compared = 0;
@@ -117,11 +117,11 @@ export class Tally {
 
   constructor(
     lane: Lane,
-    findDifference: PayloadCodec["findDifference"],
+    codec: Pick<PayloadCodec, "findDifference">,
     onDifference?: (difference: RowDifference) => void,
   ) {
     this.#lane = lane;
-    this.#findDifference = findDifference;
+    this.#codec = codec;
     this.#onDifference = onDifference;
   }
 
@@ -136,7 +136,7 @@ export class Tally {
     } else {
       this.#compared += 1;
       const [plain, sealed] = this.#lane.fromSide === "source" ? [from, to] : [to, from];
-      const reason = this.#findDifference(key, plain, sealed);
+      const reason = this.#codec.findDifference(key, plain, sealed);
       if (reason !== undefined) {
         this.#different += 1;
         this.#tell(key, this.#lane.fromSide === "source" ? "to" : "from", reason);

@@ -130,6 +130,6 @@ export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob, onProgress?: 
 /** The carriage of a mirror; the run ends what it has opened. */
 function open(run: Run, goal: MirrorGoal): Carriage {
   const carriage = openCarriage(run.sessions.control, run.job, goal.definition);
-  run.onEnd(() => carriage.close?.());
+  run.onEnd(async () => carriage.close?.());
   return carriage;
 }

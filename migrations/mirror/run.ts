@@ -42,7 +42,7 @@ export class Run {
   readonly connection: Omit<ConnectOptions, "applicationName">;
   readonly #epochs: Map<string, bigint>;
   readonly #heedsFlags: boolean;
-  readonly #endings: (() => Promise<void> | undefined)[] = [];
+  readonly #endings: (() => Promise<void>)[] = [];
   /** Rows copied and compared so far. */
   readonly progress: ProgressCount;
 
@@ -78,7 +78,7 @@ export class Run {
   }
 
   /** Has something ended with the run, e.g. a connection. */
-  onEnd(ending: () => Promise<void> | undefined): void {
+  onEnd(ending: () => Promise<void>): void {
     this.#endings.push(ending);
   }
 

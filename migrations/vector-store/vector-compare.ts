@@ -46,7 +46,7 @@ export async function compareVectorRange(
     lane,
     pairs.filter(({ isSuspect }) => isSuspect).map(({ row }) => row),
   );
-  const tally = new Tally(lane, sameFloats, onDifference);
+  const tally = new Tally(lane, floats, onDifference);
   for (const { row, from, to } of pairs) if (!moved.has(row.key)) tally.add([row.key], from, to);
   return { ...tally.result(), hasCaptured: captured.size > 0 || moved.size > 0 };
 }
@@ -69,7 +69,7 @@ export async function compareVectorKeys(
   return pairs
     .filter(({ row }) => !moved.has(row.key))
     .map(({ row, from, to }) => {
-      const tally = new Tally(lane, sameFloats);
+      const tally = new Tally(lane, floats);
       tally.add([row.key], from, to);
       return { key: [row.key], isEqual: isEqual(tally.result()) };
     });
@@ -99,12 +99,14 @@ function pairOf({ dimension }: VectorComparer, lane: Lane, row: KnownRow, stored
   return { row, from, to, isSuspect };
 }
 
-function sameFloats(_key: KeyText, one: Buffer, other: Buffer): string | undefined {
-  if (one.equals(other)) return undefined;
-  return one.length === 0 || other.length === 0
-    ? "Milvus does not hold the version that is registered"
-    : "its floats are not those of the other side";
-}
+const floats = {
+  findDifference(_key: KeyText, one: Buffer, other: Buffer): string | undefined {
+    if (one.equals(other)) return undefined;
+    return one.length === 0 || other.length === 0
+      ? "Milvus does not hold the version that is registered"
+      : "its floats are not those of the other side";
+  },
+};
 
 /** Keys of these rows that have changed since they were read. */
 async function findMoved({ control }: VectorComparer, lane: Lane, rows: readonly KnownRow[]): Promise<Set<string>> {
