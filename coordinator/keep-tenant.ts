@@ -8,6 +8,7 @@ import { findWhereabouts, type Whereabouts } from "../migrations/ledger/whereabo
 import { countWaiting, follow } from "../migrations/mirror/follow.ts";
 import { refuseEdited } from "../migrations/mirror/ledger-guard.ts";
 import { laneFrom, readShapes } from "../migrations/mirror/pair-shape.ts";
+import { hasLostRoots, restoreRoot } from "../migrations/mirror/restore-root.ts";
 import { DeadlineError, Run } from "../migrations/mirror/run.ts";
 import { Sealing } from "../migrations/mirror/sealing.ts";
 import { getMirror } from "../migrations/mirrors.ts";
@@ -28,13 +29,18 @@ export interface KeepJob {
   readonly transit: Transit;
   /** Told, while no run can move the tenant, which release its database lets in. @default nobody */
   readonly onWhereabouts?: (whereabouts: Whereabouts) => Promise<void>;
+  /**
+   * Asked when nothing waits and a range has lost its signed root: whether one range may be compared again, and signed. It
+   * takes as long as a chunk. @default never
+   */
+  readonly mayRestoreRoot?: () => boolean;
   /** Unix time in milliseconds after which the work ends with what it has; read before every batch. */
   readonly deadlineMs: number;
 }
 
-/** `busy`: another run holds the tenant, which drains it itself; `idle`: nothing waited. */
+/** `busy`: another run holds the tenant, which drains it itself; `idle`: nothing waited; `signed`: a root was restored. */
 export interface KeepResult {
-  readonly status: "drained" | "idle" | "busy" | "stopped";
+  readonly status: "drained" | "idle" | "signed" | "busy" | "stopped";
   /** Captured changes and keys to compare again, before and after. */
   readonly waitingBefore: number;
   readonly waitingAfter: number;
@@ -85,7 +91,7 @@ async function drainTenant(
   job: KeepJob,
   sessions: TenantSessions,
   waiting: { waitingBefore: number; waitingAfter: number },
-): Promise<"idle" | "drained"> {
+): Promise<"idle" | "signed" | "drained"> {
   const control = await sessions.get("control");
   const whereabouts = await findWhereabouts(control);
   if (whereabouts !== undefined) await job.onWhereabouts?.(whereabouts);
@@ -101,14 +107,16 @@ async function drainTenant(
   }
   const lanes = mirrors.flatMap((mirror) => mirror.lanes);
   waiting.waitingBefore = waiting.waitingAfter = await countWaiting(control, lanes);
-  if (waiting.waitingBefore === 0 || whereabouts === undefined) return "idle";
+  const names = followed.map(({ mirror }) => mirror);
+  const isIdle = waiting.waitingBefore === 0;
+  if (whereabouts === undefined) return "idle";
+  if (isIdle && !((await hasLostRoots(control, names)) && job.mayRestoreRoot?.() === true)) return "idle";
   const parts = {
     control,
     writer: await sessions.get("writer"),
     reader: await sessions.get("reader"),
     operator: await sessions.get("operator"),
   };
-  const names = followed.map(({ mirror }) => mirror);
   await ensureLedger(control); // which may be one of an older program: not every update touches every tenant
   const holder = `keeper ${hostname()} process ${process.pid}`;
   // A cancel flag is for an update, and stays until that has seen it.
@@ -128,6 +136,7 @@ async function drainTenant(
   };
   const run = new Run(order, parts, sessions.connection, epochs, { heedsFlags: false });
   for (const { lanes: own, carriage } of mirrors) await refuseEdited(run, own, carriage, true);
+  if (isIdle) return (await restoreRoot(run, mirrors)) ? "signed" : "idle";
   await follow(run, mirrors);
   waiting.waitingAfter = await countWaiting(control, lanes);
   return "drained";

@@ -7,7 +7,7 @@ import type { Lane } from "./pair-shape.ts";
 /**
  * Takes the root from every range that has one and holds one of these keys, in the transaction that is open: what was
  * drained is not what was compared. Such a range is still compared row by row by `coordinator verify --rows`; it only has
- * no evidence of its own any more.
+ * no evidence of its own until `restoreRoot` has signed it again.
  */
 export async function dropRoots(
   client: pg.Client,

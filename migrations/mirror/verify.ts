@@ -50,7 +50,13 @@ export async function verify(run: Run, lane: Lane, carriage: Carriage): Promise<
   }
 }
 
-async function snapshotComparison(run: Run, lane: Lane, range: CopiedRange, carriage: Carriage): Promise<Comparison> {
+/** Compares a range in a snapshot of its own. */
+export async function snapshotComparison(
+  run: Run,
+  lane: Lane,
+  range: CopiedRange,
+  carriage: Carriage,
+): Promise<Comparison> {
   return carriage.withCarrier(lane.pair, (carrier) =>
     inSnapshot(run.sessions.reader, (client) => carrier.compareRange(client, lane, range)),
   );

@@ -93,6 +93,19 @@ describe("the keeper", function () {
     assert.equal((await keepTenant(job())).status, "drained");
   });
 
+  it("leaves the cancel flag of an update alone, and a paused tenant as it is", async () => {
+    const flags = async () => (await tenant.admin.query("SELECT cancel, pause FROM rc.mirror")).rows[0];
+    await change(ids[0] ?? "", "changed");
+    await tenant.admin.query("UPDATE rc.mirror SET cancel = true, cancelled_at = now() - interval '1 hour'");
+    assert.equal((await keepTenant(job())).status, "drained");
+    assert.deepEqual(await flags(), { cancel: true, pause: false });
+    await change(ids[0] ?? "", "changed again");
+    await tenant.admin.query("UPDATE rc.mirror SET pause = true");
+    assert.equal((await keepTenant(job())).status, "idle");
+    await tenant.admin.query("UPDATE rc.mirror SET pause = false");
+    assert.equal((await keepTenant(job())).status, "drained");
+  });
+
   it("uses the sessions of a tenant that is written to again, holds nothing between turns, and opens new ones when they are ended", async () => {
     const kept = new KeeperSessions();
     const turn = async (body: string): Promise<number[]> => {
