@@ -88,6 +88,8 @@ export async function startKubernetes(args: KubernetesArgs): Promise<RunningKube
     "--service-account-issuer=https://kubernetes.default.svc",
     `--service-account-key-file=${secretFile(args, "service-accounts.pem")}`,
     `--service-account-signing-key-file=${secretFile(args, "service-accounts.pem")}`,
+    // Debian's etcd tells no progress of a watch: clients that begin with a watch would wait a minute and then list after all.
+    "--feature-gates=WatchList=false",
     // The address of a loopback is none that an Endpoints object may hold.
     "--endpoint-reconciler-type=none",
   ]);
@@ -131,6 +133,8 @@ export async function startKubernetes(args: KubernetesArgs): Promise<RunningKube
   );
   await start(args, "kwok", binaries.kwok, [
     ...[`--kubeconfig=${configs.get("admin") ?? ""}`, `--config=${stages}`, "--manage-all-nodes=true"],
+    // Without heartbeats the controllers take every node for lost after 50 s.
+    "--node-lease-duration-seconds=40",
   ]);
   await ensureNodes({ server, authority, token }, args.nodes ?? defaultNodes(args.region));
   await ready(args, "kwok", () => areNodesReady({ server, authority, token }));
