@@ -2,16 +2,17 @@ import type { WaveInputs } from "../wave-inputs.ts";
 import { untouched } from "../mirror/job.ts";
 import { readWhereabouts } from "../tenant-state.ts";
 import { readExactly } from "./exact-members.ts";
+import { moveInLockstep } from "./lockstep.ts";
 import type { MigrationNode } from "./node.ts";
 import { isPrepared } from "./prepare-node.ts";
-import { goesBack, readMembers, withRegistries } from "./wave-members.ts";
+import { goesBack, readMembers, type WaveMember, withRegistries } from "./wave-members.ts";
 import { isThere, refuseHeld, standingRefusals } from "./wave-refusals.ts";
 import { Update } from "./update.ts";
 import { cancelledText, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.ts";
 
 /**
  * Flips each tenant of a wave to the pinned release: first in its database, then the route. Forward nobody moves before
- * everybody can; back everybody goes who can, and the others are named.
+ * everybody can, and the tenants of several regions move in lockstep; back everybody goes who can, and the others are named.
  */
 export const cutoverNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `cutover:${inputs.wave}`,
@@ -34,20 +35,24 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
       const notThere = [...exact.unreachable.map(({ tenant }) => tenant), ...unready];
       if (notThere.length > 0 && !goesBack(inputs))
         return waiting(`waits for prepare, ${notThere.length} of ${members.length} tenants to go, e.g. ${notThere[0]}`);
-      const results = await runWave("cutover", inputs, members, registries, {
-        update,
-        ...(show && { show }),
-        without: [
-          ...exact.unreachable,
-          ...unready.map((tenant) => untouched(tenant, "partial", "prepare has not ended; run the update again")),
-        ],
-        onEnd: async ({ tenant, region }, result) => {
-          const to = { release: inputs.release.id, pin: inputs.release.pin };
-          // A run that ended after its flip has moved the tenant all the same: the route follows the database.
-          const at = result.status === "done" ? to : await readWhereabouts(tenant, region).catch(() => undefined);
-          if (at?.pin === to.pin) await registries.get(region)?.routes.point([tenant.id], to);
-        },
-      });
+      const without = [
+        ...exact.unreachable,
+        ...unready.map((tenant) => untouched(tenant, "partial", "prepare has not ended; run the update again")),
+      ];
+      const move = (some: readonly WaveMember[]) =>
+        runWave("cutover", inputs, some, registries, {
+          update,
+          ...(show && { show }),
+          without,
+          onEnd: async ({ tenant, region }, result) => {
+            const to = { release: inputs.release.id, pin: inputs.release.pin };
+            // A run that ended after its flip has moved the tenant all the same: the route follows the database.
+            const at = result.status === "done" ? to : await readWhereabouts(tenant, region).catch(() => undefined);
+            if (at?.pin === to.pin) await registries.get(region)?.routes.point([tenant.id], to);
+          },
+        });
+      const isTogether = !goesBack(inputs) && new Set(members.map(({ region }) => region)).size > 1;
+      const results = isTogether ? await moveInLockstep(members, { inputs, registries, move }) : await move(members);
       return outcomeOf("cutover", inputs, results);
     });
   },
