@@ -85,10 +85,8 @@ describe("a fleet in a real cluster", function () {
       world.list<Named & { status: { disruptionsAllowed: number; desiredHealthy: number } }>(
         within("apis/policy/v1", "poddisruptionbudgets"),
       );
-    await eventually(async () => (await budgets()).every(({ status }) => status.disruptionsAllowed === 1));
-    assert.deepEqual(
-      (await budgets()).map(({ status }) => status.desiredHealthy),
-      [1, 1, 1, 1],
+    await eventually(async () =>
+      (await budgets()).every(({ status }) => status.disruptionsAllowed === 1 && status.desiredHealthy === 1),
     );
     const ofService = async () =>
       (await world.list<Pod>(within("api/v1", "pods"))).filter(
@@ -155,7 +153,7 @@ describe("a fleet in a real cluster", function () {
     assert.equal((quota as { spec: { hard: { pods: string } } }).spec.hard.pods, "32");
   });
 
-  it("names the quota that new pods would exceed", async () => {
+  it("stops at the service whose new pods would exceed the quota, and goes on when there is room", async () => {
     // Somebody else's pod takes what the fleet has kept for replacing its own.
     const greedy = { requests: { cpu: "1m", memory: "1Mi" }, limits: { memory: "1Mi" } };
     const pods = within("api/v1", "pods");
@@ -180,7 +178,10 @@ describe("a fleet in a real cluster", function () {
     assert.equal(taken.status, 201, JSON.stringify(taken.body));
     const run = await world.up({ releases: ["r1", "r2"], hasKeeper: true, startSeconds: 2, digit: "3" });
     assert.notEqual(run.exitCode, 0);
-    assert.match(run.text, /exceeded quota: fleet/);
+    assert.match(run.text, /"staging-r2\/platform-api" failed to fully initialize/);
+    // Pulumi tells of pods that fail, not of those that are never made: why stands at the Deployment.
+    const stuck = await world.ask("GET", `${within("apis/apps/v1", "deployments")}/platform-api`);
+    assert.match(JSON.stringify(stuck.body), /ReplicaFailure.*exceeded quota: fleet/s);
     assert.equal((await world.ask("DELETE", `${pods}/greedy`)).status, 200);
     const again = await world.up({ releases: ["r1", "r2"], hasKeeper: true, startSeconds: 2, digit: "3" });
     assert.equal(again.exitCode, 0, again.text);
