@@ -80,6 +80,13 @@ export const seededBugs: readonly SeededBug[] = [
     aims: [{ drill: "traffic", titles: /not copied yet/ }],
   },
   {
+    title: "a copy that a rollback has interrupted is left as it is",
+    file: "mirror/engine.ts",
+    from: "if (!goal.isUnderWay)",
+    to: "if (name !== '')",
+    aims: [{ drill: "round-trip", titles: /from off to r2, killed in the copy/ }],
+  },
+  {
     title: "a connection to Vault that breaks is not tried again",
     file: "vault/session.ts",
     from: "error instanceof VaultError && error.isTransient;",
