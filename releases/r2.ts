@@ -2,10 +2,10 @@ import type { Release } from "./release.ts";
 
 /** sha256 of each service's source folder. Compared with the folders by the image build's test. */
 export const r2Sources = {
-  "platform-api": "8369343a67d219d3b52d2e3bd0bafedb49701386522ca973e16b92fa7b8a677a",
-  "knowledge-rag": "0d95141a86b3f19678ef8c3e32746cdaaea7f0843b2520ccc0dea72c90fa2fd5",
-  "agent-orchestrator": "c57e16b4f3ec3094d6d2844ca453e85ed0e251a6bb114a8419b35b51dc6449a0",
-  observability: "502dc898a34c27b3994f6f4898c4469ee310e2262cf35386be2ddc105d2be6e1",
+  "platform-api": "6703c83415fe2eb0b2810b3aecec827991c7c91c5b983e689d09a45a4dfa5b6b",
+  "knowledge-rag": "1df2304c7ccd4a2410e69795b77de7261f1ad37a312f9a92cc2e85eb4e6e2c59",
+  "agent-orchestrator": "e70d7a51c27bb1a13d33e00fee399b183da9dce0a770b4b15cff3bcf13f464bc",
+  observability: "002d5200a9673fdaf5c9e58863995f336c3d59438c2a714c19e1e0ace035bf3b",
 };
 
 const probes = { health: "/healthz", ready: "/readyz", intervalSeconds: 10, startSeconds: 60 };

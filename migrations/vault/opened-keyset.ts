@@ -6,8 +6,8 @@ import { isBound } from "./keyset-binding.ts";
 import type { KeysetRow } from "./keyset-table.ts";
 import type { Transit } from "./transit.ts";
 
-/** Classes whose keysets seal rows. */
-export type AeadClass = "prompt" | "backup";
+/** Classes whose keysets seal rows. The one that seals backups is of streaming keys: migrations/backup/backup-keys.ts. */
+export type AeadClass = "prompt";
 
 /** What a keyset is for; each tenant has one keyset per class. `verify` signs the ledger. */
 export type KeysetClass = AeadClass | "verify";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import pg from "pg";
+import { ensureBackupKeyset } from "../../../migrations/backup/backup-keys.ts";
 import { ensureLedger } from "../../../migrations/ledger/schema.ts";
 import { sealedKeyId } from "../../../migrations/tink/aead.ts";
 import { decodeEncryptedKeyset, encodeKeyset, generateKeyset } from "../../../migrations/tink/keyset.ts";
@@ -153,7 +154,7 @@ describe("keyring", () => {
     const tenant = newTenant();
     const keyring = ring(tenant);
     const sealed = (await keyring.ensure("prompt")).aead.seal(plain, ad);
-    await keyring.ensure("backup");
+    await ensureBackupKeyset(pool, transit, tenant);
     await keyring.addKey("prompt");
     assert.deepEqual(await keyring.rewrapAll(), { rewrapped: 0, unchanged: 3 });
     await transit.rotate(tenant);
@@ -237,7 +238,7 @@ describe("keyring", () => {
     const keyring = ring(tenant);
     const named = (end: string) => new RegExp(`^KeyringError: tenant ${tenant} has no keyset ${end} in rc.keyset`);
     await assert.rejects(keyring.get("prompt"), named("prompt"));
-    await assert.rejects(keyring.addKey("backup"), named("backup"));
+    await assert.rejects(keyring.addKey("verify"), named("verify"));
     await keyring.ensure("prompt");
     await assert.rejects(keyring.get("prompt", 2), named("prompt version 2"));
     assert.equal((await keyring.get("prompt")).version, 1);
