@@ -24,15 +24,16 @@ const visitsAtOnce = 8;
  * Counts what a wave would move. Tenants are visited only where the registry does not know that they are at their end;
  * for the others its copy of their ledger stands. Read-only sessions with the reading role; Vault is not asked.
  *
+ * @param options.findsObstacles whether to look for what is in the way as well, which takes as long again. @default true
  * @throws {PostgresError} the registry cannot be reached
  * @throws {Error} naming the tenant whose database cannot be read
  */
-export async function countWave(inputs: WaveInputs): Promise<WaveCensus> {
+export async function countWave(inputs: WaveInputs, { findsObstacles = true } = {}): Promise<WaveCensus> {
   return withRegistries(inputs, { isReadOnly: true }, async (registries) => {
     const members = await readMembers(inputs, registries);
     const known = (await Promise.all([...registries.values()].map((registry) => registry.projection.list()))).flat();
     const rates = meanRates(known);
-    return countMembers(inputs, members, (mirror) => rates.get(mirror));
+    return countMembers(inputs, members, (mirror) => rates.get(mirror), findsObstacles);
   });
 }
 
@@ -51,11 +52,13 @@ export async function countMembers(
   inputs: WaveInputs,
   members: readonly WaveMember[],
   rateOf: RateOf,
+  findsObstacles = true,
 ): Promise<WaveCensus> {
   const limit = pLimit(visitsAtOnce);
+  const options = { rateOf, sampled: new Map<string, number>(), findsObstacles };
   const visits = await Promise.all(
     members.map(
-      async (member) => settledMember(inputs, member, rateOf) ?? limit(() => visitMember(inputs, member, rateOf)),
+      async (member) => settledMember(inputs, member, rateOf) ?? limit(() => visitMember(inputs, member, options)),
     ),
   );
   return {
@@ -67,7 +70,7 @@ export async function countMembers(
   };
 }
 
-/** The census as lines for the preview of a wave's node. */
+/** The census as lines for the preview of a wave's node, whose own check names what is in the way. */
 export async function describeWave(inputs: WaveInputs): Promise<string[]> {
-  return censusLines(inputs, await countWave(inputs));
+  return censusLines(inputs, await countWave(inputs, { findsObstacles: false }));
 }

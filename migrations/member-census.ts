@@ -39,20 +39,38 @@ export interface MemberCensus {
 /** Rows per second measured on earlier tenants, by mirror; undefined = none was measured. */
 export type RateOf = (mirror: string) => number | undefined;
 
+/** How a tenant is looked at. */
+export interface VisitOptions {
+  readonly rateOf: RateOf;
+  /** Rows per second by mirror, guessed in the tenants visited before: reading and sealing a sample in each takes too long. */
+  readonly sampled: Map<string, number>;
+  /** Whether to look for what is in the way as well. */
+  readonly findsObstacles: boolean;
+}
+
 /**
  * Counts in the tenant's own database, in one read-only session.
  * @throws {Error} naming the tenant: its database cannot be read
  */
-export function visitMember(inputs: WaveInputs, member: WaveMember, rateOf: RateOf): Promise<MemberCensus> {
+export function visitMember(
+  inputs: WaveInputs,
+  member: WaveMember,
+  { rateOf, sampled, findsObstacles }: VisitOptions,
+): Promise<MemberCensus> {
   return reading(member, async (client) => {
     const mirrors: MirrorCensus[] = [];
     const obstacles: Obstacle[] = [];
     for (const goal of mirrorGoals({ release: inputs.release }, await readMirrors(client))) {
       const size = await measureSide(client, goal.definition, goal.authority);
-      const known = rateOf(goal.definition.name);
-      const sampled = known === undefined ? await sampleRate(client, goal.definition, goal.authority) : undefined;
-      mirrors.push(mirrorCensus(member, goal, size, known, sampled));
-      obstacles.push(...(await obstaclesOf(client, inputs, member, goal)));
+      const { name } = goal.definition;
+      const known = rateOf(name);
+      const guess =
+        known === undefined
+          ? (sampled.get(name) ?? (await sampleRate(client, goal.definition, goal.authority)))
+          : undefined;
+      if (guess !== undefined) sampled.set(name, guess);
+      mirrors.push(mirrorCensus(member, goal, size, known, guess));
+      if (findsObstacles) obstacles.push(...(await obstaclesOf(client, inputs, member, goal)));
     }
     return { dirty: await countDirty(client), mirrors, obstacles };
   });

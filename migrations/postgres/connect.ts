@@ -55,7 +55,8 @@ export async function connect(options: ConnectOptions): Promise<pg.Client> {
     await client.connect();
     // Not among the options above: servers before 17 do not know one of them and would refuse the session.
     await client.query(
-      `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')`,
+      `SELECT set_config(name, '0', false) FROM unnest(ARRAY['transaction_timeout', 'idle_session_timeout']) AS name
+       WHERE current_setting(name, true) IS NOT NULL`,
     );
   } catch (error) {
     await client.end().catch(() => {});
