@@ -21,8 +21,8 @@ export interface TableShape {
   /** Quoted column that holds the payload, or says which one is held elsewhere. */
   readonly payload: string;
   readonly payloadType: PayloadType;
-  /** Quoted schema of the payload's type, where its functions are too; sessions of the engine look in pg_catalog only. */
-  readonly typeSchema: string;
+  /** Schema of the payload's type with a dot behind it, where its functions are too; empty where it is found without. */
+  readonly typePrefix: string;
 }
 
 /** A pair with what the database says of it; SQL fragments are quoted. */
@@ -125,7 +125,7 @@ async function readTable(
       quoted,
       payload: quoteName(payload),
       payloadType,
-      typeSchema: /^(.+)\.vector/.exec(type)?.[1] ?? "pg_catalog",
+      typePrefix: /^(.+\.)vector/.exec(type)?.[1] ?? "",
     },
     keys: columnsOf(pair.key).map((column) => ({ name: column, type: typeOf(column) })),
   };
@@ -140,10 +140,10 @@ const payloadTypes: readonly (readonly [RegExp, PayloadType])[] = [
 ];
 
 /** SQL of a payload as bytes, whatever the column's type. */
-export function payloadBytes({ payload, payloadType, typeSchema }: TableShape, alias: string): string {
+export function payloadBytes({ payload, payloadType, typePrefix }: TableShape, alias: string): string {
   const column = `${alias}.${payload}`;
   if (payloadType === "text") return `convert_to(${column}, 'UTF8')`;
-  return payloadType === "vector" ? `${typeSchema}.vector_send(${column})` : column;
+  return payloadType === "vector" ? `${typePrefix}vector_send(${column})` : column;
 }
 
 /** SQL of a payload's bytes, counted without reading it where that can be. */

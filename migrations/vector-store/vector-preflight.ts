@@ -23,18 +23,18 @@ export async function findVectorFaults(
   column: VectorColumn,
   { dimension, metric, name }: CollectionSpec,
 ): Promise<Fault[]> {
-  const schema = /^(.+)\.vector$/.exec(column.type)?.[1] ?? "pg_catalog";
+  const prefix = /^(.+\.)vector$/.exec(column.type)?.[1] ?? "";
   const payload = column.quoted_payload ?? "";
   const kinds: readonly { readonly condition: string; readonly reason: string; readonly mend: string }[] = [
     {
-      condition: `${schema}.vector_dims(${payload}) <> ${dimension}`,
+      condition: `${prefix}vector_dims(${payload}) <> ${dimension}`,
       reason: `have another dimension than the ${dimension} of collection ${name}`,
       mend: "embed their texts with the model of the others, or delete them",
     },
     ...(metric === "COSINE"
       ? [
           {
-            condition: `${schema}.vector_norm(${payload}) = 0`,
+            condition: `${prefix}vector_norm(${payload}) = 0`,
             reason: "have length zero, and cosine has no direction to compare",
             mend: "embed their texts again, or delete them",
           },
