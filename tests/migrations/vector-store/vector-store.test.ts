@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { cutoverTenant, finalizeTenant, prepareTenant } from "../../../migrations/mirror/engine.ts";
+import { runTenants } from "../../../migrations/mirror/pool.ts";
 import {
   complete,
   createVectorTenant,
@@ -7,6 +8,7 @@ import {
   done,
   erase,
   newIds,
+  newVector,
   onMilvus,
   onPgvector,
   readSink,
@@ -84,6 +86,35 @@ describe("the mirror vector-store", function () {
     assert.equal(rebuilt.positions[mirror], "switched");
     done(await cutoverTenant(tenant.job(onPgvector)));
     assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
+  });
+
+  it("finds a bit flipped, a row missing and one too many in Milvus before authority moves, and repairs them once", async () => {
+    const ids = newIds(300).sort();
+    await writeSource(tenant.admin, expected, ids);
+    process.env["RC_FAULT_POINT"] = "verify.before";
+    const [killed] = await runTenants("prepare", [tenant.job(onMilvus)], { concurrency: 1 });
+    delete process.env["RC_FAULT_POINT"];
+    assert.match(killed?.reason ?? "", /SIGKILL/);
+    const [flipped, missing] = ids as [string, string];
+    const spoiled = Buffer.from(expected.get(flipped) as Buffer);
+    spoiled[8] = (spoiled[8] as number) ^ 1;
+    const stray = newIds(1);
+    await tenant.vectors.upsert({
+      keys: [flipped, ...stray],
+      versions: [1, 1],
+      vectors: Buffer.concat([spoiled, newVector()]),
+    });
+    await tenant.vectors.delete([missing]);
+    // Counts alone are no proof: there are as many as there should be.
+    assert.equal(await tenant.vectors.count(), 300);
+
+    let resumed = await prepareTenant(tenant.job(onMilvus));
+    while (resumed.reason?.includes("is busy") === true) resumed = await prepareTenant(tenant.job(onMilvus));
+    done(resumed);
+    const found = await tenant.admin.query("SELECT detail FROM rc.journal WHERE event = 'repaired'");
+    const { missing: lacking, surplus, different } = found.rows[0].detail;
+    assert.deepEqual([found.rowCount, lacking, surplus, different], [1, 1, 1, 1]);
+    assert.equal(digestOf(await readSink(tenant)), digestOf(expected));
   });
 
   it("leaves a write that is pending where it is, and moves nothing until it is whole", async () => {
