@@ -124,6 +124,8 @@ describe("the mirror vector-store", function () {
     done(await cutoverTenant(tenant.job(onMilvus)));
     const after = await tenant.as("platform_r2");
     const versions = await register(after, ids.slice(0, 2));
+    // One says that it is whole, and Milvus has another version of it.
+    await after.query("UPDATE chunk_vectors SET state = 'ready' WHERE chunk_id = $1", [ids[0]]);
     const refused = await cutoverTenant(tenant.job(onPgvector));
     assert.equal(refused.status, "failed");
     assert.match(refused.reason ?? "", /2 rows of chunk_vectors .*pending/);
