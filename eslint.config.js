@@ -27,6 +27,7 @@ const table = {
     allow: [
       "@pulumi/pulumi/automation/.*",
       "@pulumi/pulumi",
+      "@aws-sdk/client-s3",
       "commander",
       "yaml",
       "cli-table3",

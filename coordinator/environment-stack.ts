@@ -57,8 +57,12 @@ export class EnvironmentStack {
   }
 
   async history(): Promise<HistoryReading> {
-    const url = process.env["PULUMI_BACKEND_URL"] ?? (await this.#stack.workspace.whoAmI()).url ?? "";
-    return new BackendHistory(this.#stack, { url, project: this.project }).read();
+    return new BackendHistory(this.#stack, { url: await this.backendUrl(), project: this.project }).read();
+  }
+
+  /** Where the state is, with the credentials that stand in it. */
+  async backendUrl(): Promise<string> {
+    return process.env["PULUMI_BACKEND_URL"] ?? (await this.#stack.workspace.whoAmI()).url ?? "";
   }
 
   /** Changes nothing, takes no lock. */

@@ -1,6 +1,7 @@
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { openBackendFiles } from "../backend/backend-files.ts";
 import { AutomationHistory } from "./automation-history.ts";
-import { FileHistory, isFileBackend } from "./file-history.ts";
+import { FileHistory } from "./file-history.ts";
 import type { History, HistoryReading } from "./history.ts";
 
 /**
@@ -9,22 +10,32 @@ import type { History, HistoryReading } from "./history.ts";
  */
 export class BackendHistory implements History {
   readonly #first: History;
-  readonly #second: History | undefined;
+  readonly #stack: string;
+  readonly #backend: { readonly url: string; readonly project: string };
 
-  constructor(stack: Stack, backend: { url: string; project: string }) {
+  constructor(stack: Stack, backend: { readonly url: string; readonly project: string }) {
     this.#first = new AutomationHistory(stack);
-    this.#second = isFileBackend(backend.url) ? new FileHistory(backend.url, backend.project, stack.name) : undefined;
+    this.#stack = stack.name;
+    this.#backend = backend;
   }
 
   async read(): Promise<HistoryReading> {
     try {
       return await this.#first.read();
     } catch (error) {
-      if (!this.#second) throw error;
-      const reading = await this.#second.read();
+      const reading = await this.#fromFiles();
       // Pulumi's refusal without a broken file of ours to explain it is a different fault and must not be hidden.
-      if (reading.warnings.length === 0) throw error;
+      if (reading === undefined || reading.warnings.length === 0) throw error;
       return reading;
+    }
+  }
+
+  async #fromFiles(): Promise<HistoryReading | undefined> {
+    const files = await openBackendFiles(this.#backend.url);
+    try {
+      return files && (await new FileHistory(files, this.#backend.project, this.#stack).read());
+    } finally {
+      await files?.close();
     }
   }
 }

@@ -1,22 +1,20 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import type { BackendFiles } from "../backend/backend-files.ts";
 import { environmentKey } from "./history.ts";
 import type { History, HistoryEntry, HistoryReading } from "./history.ts";
 
 /**
- * History of a self-managed `file://` backend, read from its own files: `.pulumi/history/<project>/<stack>/*.history.json`.
+ * History of a self-managed backend, read from its own files: `.pulumi/history/<project>/<stack>/*.history.json`.
  * Unlike `pulumi stack history` it survives a truncated entry (a full disk, a copy under way): that entry becomes a warning.
  */
 export class FileHistory implements History {
+  readonly #files: BackendFiles;
   readonly #folders: readonly string[];
   readonly #stack: string;
 
-  /** @param backendUrl `file:///absolute/path` or `file://~`; @throws when the backend is not a `file://` one */
-  constructor(backendUrl: string, project: string, stack: string) {
-    const root = join(backendFolder(backendUrl), ".pulumi", "history");
+  constructor(files: BackendFiles, project: string, stack: string) {
+    this.#files = files;
     // Backends made before Pulumi 3.61 know no project folder; their entries are told apart by the config namespace.
-    this.#folders = [join(root, project, stack), join(root, stack)];
+    this.#folders = [`${project}/${stack}`, stack];
     this.#stack = stack;
   }
 
@@ -24,40 +22,21 @@ export class FileHistory implements History {
     const warnings: string[] = [];
     const entries: { entry: HistoryEntry; order: bigint }[] = [];
     for (const folder of this.#folders) {
-      for (const name of await historyFiles(folder, this.#stack)) {
-        const path = join(folder, name);
-        const entry = await readEntry(path).catch((error: Error) => {
-          warnings.push(`${path} is left out: ${error.message}`);
-          return undefined;
-        });
-        if (entry) entries.push({ entry, order: orderOf(name) });
+      const prefix = `.pulumi/history/${folder}/${this.#stack}-`;
+      const keys = (await this.#files.list(prefix)).filter((key) =>
+        /^[^/]*\.history\.json$/.test(key.slice(prefix.length)),
+      );
+      for (const key of keys) {
+        try {
+          entries.push({ entry: entryIn((await this.#files.read(key)) ?? ""), order: orderOf(key) });
+        } catch (error) {
+          warnings.push(`${key} is left out: ${(error as Error).message}`);
+        }
       }
     }
     entries.sort((a, b) => (a.order < b.order ? 1 : a.order > b.order ? -1 : 0));
     return { entries: entries.map(({ entry }) => entry), warnings };
   }
-}
-
-/** True for a backend whose history lies in files this process can read. */
-export function isFileBackend(backendUrl: string): boolean {
-  return backendUrl.startsWith("file://");
-}
-
-function backendFolder(backendUrl: string): string {
-  if (!isFileBackend(backendUrl)) {
-    throw new Error(`backend ${backendUrl} keeps no files here; allowed: file://<folder>`);
-  }
-  const [path = ""] = backendUrl.slice("file://".length).split("?");
-  if (path === "" || path.startsWith("~")) return join(process.env["HOME"] ?? "/", path.slice(1));
-  return path.startsWith("/") ? fileURLToPath(`file://${path}`) : join(process.cwd(), path);
-}
-
-async function historyFiles(folder: string, stack: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
-  return names.filter((name) => name.startsWith(`${stack}-`) && name.endsWith(".history.json"));
 }
 
 /** Nanoseconds in the file's name: two updates can end within one second, which the entry itself rounds to. */
@@ -66,8 +45,8 @@ function orderOf(name: string): bigint {
   return digits === undefined ? 0n : BigInt(digits);
 }
 
-async function readEntry(path: string): Promise<HistoryEntry> {
-  const raw: unknown = JSON.parse(await readFile(path, "utf8"));
+function entryIn(text: string): HistoryEntry {
+  const raw: unknown = JSON.parse(text);
   if (!isRecord(raw) || typeof raw["kind"] !== "string" || typeof raw["startTime"] !== "number") {
     throw new Error("it is no history entry (kind or startTime is missing)");
   }

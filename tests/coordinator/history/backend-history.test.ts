@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { FolderFiles } from "../../../coordinator/backend/folder-files.ts";
 import { FileHistory } from "../../../coordinator/history/file-history.ts";
 import { pinnedStates } from "../../../coordinator/history/pinned-state.ts";
 import { TemporaryStack } from "../temporary-stack.ts";
@@ -33,7 +34,7 @@ describe("history of a file backend", function () {
   after(() => stack.remove());
 
   function fileHistory(): FileHistory {
-    return new FileHistory(`file://${join(stack.folder, "backend")}`, "release-coordinator", "dev");
+    return new FileHistory(new FolderFiles(`file://${join(stack.folder, "backend")}`), "release-coordinator", "dev");
   }
 
   it("reads newest first, failed updates included, the same by files as through Pulumi", async () => {
@@ -82,7 +83,7 @@ describe("history of a file backend", function () {
   });
 
   it("is empty for a backend that never ran the stack", async () => {
-    const history = new FileHistory(`file://${stack.folder}`, "release-coordinator", "dev");
+    const history = new FileHistory(new FolderFiles(`file://${stack.folder}`), "release-coordinator", "dev");
     assert.deepEqual(await history.read(), { entries: [], warnings: [] });
   });
 });
