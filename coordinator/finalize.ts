@@ -6,9 +6,11 @@ import { parsePin } from "../releases/pin.ts";
 import { rollbackBudgetMinutes } from "../releases/rules.ts";
 import { requireApproval } from "./approval/require-approval.ts";
 import { approvalDigest } from "./approval/reviewed-change.ts";
-import { refuseOutsideWindow } from "./change-window.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
+import { ActEvidence } from "./evidence/act-evidence.ts";
+import { verdictOfGates } from "./gate/gate.ts";
+import { windowGate } from "./gate/window-gate.ts";
 import { findProgramCommit } from "./git.ts";
 import { explainPins, lastPins } from "./history/pinned-state.ts";
 import { takeBackIfLocked } from "./locked-update.ts";
@@ -61,13 +63,18 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
   const environment = parseEnvironment(file.environment(), file.path);
   const stack = await openStack(options, surroundings);
   const registry = openRegistry(environment);
+  const warn = (line: string) => surroundings.terminal.stderr(`${line}\n`);
+  let evidence: ActEvidence | undefined;
   try {
     const facts = await log.run("read the registry", () => readFacts(environment, registry));
     const waves = wavesToFinalize(environment, mirror, options.wave, facts);
     const ways = waysBack(file.pins(), facts);
     const concerned = ways.filter(({ wave }) => waves.includes(wave));
     refuseBudget(concerned, ways, options);
-    if (!options.dryRun) refuseOutsideWindow(environment);
+    evidence = await log.run("read the evidence", () => ActEvidence.open(stack, registry));
+    const gates = [evidence.gate(), windowGate(environment, new Date())];
+    const judged = verdictOfGates(gates);
+    if (!options.dryRun && judged.outcome !== "go") throw new Refusal(judged.outcome, judged.reasons);
     const from = lastPins((await log.run("read the history", () => stack.history())).entries, environment.name);
     const warning = concerned.map(explainLoss);
     for (const wave of waves) file.addFinalize(wave, mirror);
@@ -84,12 +91,25 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
       { environment: plan.environment, act: "finalize", digest, read: options.approved },
       surroundings,
     );
-    for (const line of warning) surroundings.terminal.stderr(`${line}\n`);
+    warning.forEach(warn);
+    await file.requireUnchanged();
+    const notes = [
+      `finalize ${mirror} of ${waves.join(", ")}`,
+      ...(options.overrideBudget ? [`budget overridden: ${options.overrideBudget}`] : []),
+    ];
+    const to = file.pins();
+    await evidence.begin({ act: "finalize", from, to, digest, gates, approvals: approvals.by, notes });
     await file.write();
     const run = await log.run("update", () => stack.up(file.path, `finalize ${mirror} of ${waves.join(", ")}`));
-    await takeBackIfLocked(run, file);
+    await takeBackIfLocked(run, file, async () => {
+      await evidence?.end({ outcome: "error", notes: ["the stack was locked; nothing was changed"] }, warn);
+    });
     const after = await readFacts(environment, registry);
     const end = explainEnd(run, file, after, `coordinator finalize ${mirror} --env ${options.env}`);
+    const kept = await evidence.end(
+      { outcome: end.outcome, notes: [...notes, ...end.lines], seconds: run.seconds },
+      warn,
+    );
     await registry.records.addPromotion({
       environment: environment.name,
       kind: "finalize",
@@ -103,6 +123,7 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
         outcome: end.outcome,
         approvedBy: approvals.by,
         override: options.overrideBudget ?? null,
+        ...kept,
       },
     });
     const later = waysBack(file.pins(), after).filter(({ wave }) => waves.includes(wave));
@@ -111,6 +132,7 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
     const data = { waves, unfinished: end.lines, waysBack: later, steps: log.steps };
     return { outcome: end.outcome, text: [...head, log.text()].join("\n"), data };
   } finally {
+    await evidence?.close();
     await registry.close();
   }
 }

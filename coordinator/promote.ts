@@ -10,31 +10,32 @@ import type { Release } from "../releases/release.ts";
 import type { ApprovalVerdict } from "./approval/judge-approvals.ts";
 import { requireApproval } from "./approval/require-approval.ts";
 import { approvalDigest } from "./approval/reviewed-change.ts";
-import { refuseOutsideWindow } from "./change-window.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
-import type { EnvironmentStack } from "./environment-stack.ts";
+import { ActEvidence } from "./evidence/act-evidence.ts";
+import { explainGate, nextEligible, verdictOfGates } from "./gate/gate.ts";
+import type { Gate } from "./gate/gate.ts";
+import { explainHold, holdsAgainst } from "./gate/hold-gate.ts";
+import { judgeGates, withOverrides } from "./gate/judge-gates.ts";
 import { findProgramCommit } from "./git.ts";
-import { explainPins, lastPins } from "./history/pinned-state.ts";
+import { lastPins } from "./history/pinned-state.ts";
 import type { Pins } from "./history/pinned-state.ts";
-import { takeBackIfLocked } from "./locked-update.ts";
 import { operatorName } from "./operator.ts";
-import { Refusal, worst } from "./outcome.ts";
+import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
 import { openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
+import { applyPromotion } from "./promote/apply-promotion.ts";
 import { judgePromotion, partsToAdd } from "./release-judgement.ts";
-import type { StackFile } from "./stack-file.ts";
-import { explainEnd, planMove } from "./stack-move.ts";
+import { planMove } from "./stack-move.ts";
 import { StepLog } from "./step-log.ts";
 import { runCommand } from "./terminal.ts";
-import { explainVerification, recordVerifications, verifyPins } from "./verification.ts";
-import { explainWayBack, waysBack } from "./way-back.ts";
 
 interface PromoteOptions extends CommonOptions {
   readonly wave?: readonly string[];
   readonly dryRun?: boolean;
   readonly keepHolds?: boolean;
   readonly approved?: string;
+  readonly override?: readonly string[];
 }
 
 export function registerPromote(program: Command, surroundings: Surroundings): void {
@@ -43,6 +44,7 @@ export function registerPromote(program: Command, surroundings: Surroundings): v
     .option("--dry-run", "judge and preview; change nothing")
     .addOption(new Option("--keep-holds", "refuse instead of lifting a hold on this release; for schedulers"))
     .option("--approved <digest>", "refuse when the preview has another digest than the one that was read")
+    .option("--override <gate=reason...>", "decide against a gate that a person may decide, with a reason that is kept")
     .addHelpText(
       "after",
       `
@@ -52,7 +54,8 @@ the same command goes on.
 
 Examples:
   coordinator promote r2 --env dev
-  coordinator promote r2 --env prod --wave canary --approved 5f0c2a91b7e4d388`,
+  coordinator promote r2 --env prod --wave canary --approved 5f0c2a91b7e4d388
+  coordinator promote r2 --env prod --override window="incident 12"`,
     )
     .action(async (release: string, options: PromoteOptions) => {
       const { terminal, exit } = surroundings;
@@ -62,27 +65,37 @@ Examples:
 
 /** @throws {Refusal} no-go or needs-human, before anything was changed */
 export async function promote(wanted: string, options: PromoteOptions, surroundings: Surroundings): Promise<Report> {
-  const log = new StepLog(surroundings.terminal.stderr);
+  const { terminal } = surroundings;
+  const log = new StepLog(terminal.stderr);
   const file = await openStackFile(options, surroundings);
   const environment = parseEnvironment(file.environment(), file.path);
   const to = wantedRelease(wanted);
   const waves = chosenWaves(environment, options.wave);
   const stack = await openStack(options, surroundings);
   const registry = openRegistry(environment);
+  let evidence: ActEvidence | undefined;
   try {
     const facts = await log.run("read the registry", () => readFacts(environment, registry));
     // What ran last is what the rules judge from, also when the pins were merged before anybody promoted them.
     const from = lastPins((await log.run("read the history", () => stack.history())).entries, environment.name);
+    evidence = await log.run("read the evidence", () => ActEvidence.open(stack, registry));
     const running = { ...environment, pins: { ...environment.pins, ...knownPins(from) } };
-    const { verdict } = await log.run("judge", () => judgePromotion(running, to, waves, facts));
+    const { moving, verdict, gates: ruled } = await log.run("judge", () => judgePromotion(running, to, waves, facts));
     if (verdict.outcome !== "go") throw new Refusal(verdict.outcome, verdict.reasons);
-    refuseOutsideWindow(environment);
+    // Holds are lifted or refused below, by name.
+    const free = { ...facts, holds: [] };
+    const now = new Date();
+    const question = { environment: running, to, moving, facts: free, evidence: evidence.log, now };
+    const judged = [...ruled, evidence.gate(now), ...(await log.run("gates", () => judgeGates(question)))];
+    const gates = withOverrides(judged, overridesOf(options.override), operatorName());
+    const decided = verdictOfGates(gates);
+    if (decided.outcome !== "go") throw new Refusal(decided.outcome, decidedAgainst(gates, decided.reasons));
     const before = file.pins();
     for (const part of partsToAdd(environment, to)) file.addPresent(part);
     for (const wave of waves.filter((each) => before[each]?.now !== pinOf(to)))
       file.setPins(wave, { now: pinOf(to), back: before[wave]?.now ?? "none" });
 
-    const holds = facts.holds.filter((hold) => forbids(hold, pinOf(to), waves));
+    const holds = holdsAgainst(facts.holds, to, waves);
     if (holds.length > 0 && options.keepHolds) throw new Refusal("no-go", holds.map(explainHold));
     const lifted = options.dryRun ? [] : await liftHolds(registry, environment, holds, surroundings);
     let digest: string;
@@ -92,108 +105,58 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
       const commit = await findProgramCommit(await projectFolder(surroundings.folder));
       const { changes } = plan.run.events;
       digest = approvalDigest({ from, file, changes, positions: mirrorStates(facts), commit });
-      if (options.dryRun) return dryReport(verdict.reasons, changes.length, digest, holds);
-      approvals = await requireApproval(
-        { environment: plan.environment, act: "promotion", digest, read: options.approved },
-        surroundings,
-      );
+      if (options.dryRun) return dryReport(verdict.reasons, changes.length, digest, holds, gates);
+      const asked = { environment: plan.environment, act: "promotion", digest, read: options.approved } as const;
+      approvals = await requireApproval(asked, surroundings);
+      await file.requireUnchanged();
+      const notes = [...lifted.map((hold) => `lifted: ${explainHold(hold)}`), ...verdict.reasons];
+      await evidence.begin({ act: "promotion", from, to: file.pins(), digest, gates, approvals: approvals.by, notes });
     } catch (error) {
       await registry.holds.restore(lifted.map(({ id }) => id));
       throw error;
     }
     await file.write();
-    return await apply({
+    const warn = (line: string) => terminal.stderr(`${line}\n`);
+    const { reasons } = verdict;
+    const promotion = {
       environment,
       to,
       file,
       stack,
       registry,
+      evidence,
       log,
       from,
       digest,
+      gates,
       approvals,
       lifted,
-      reasons: verdict.reasons,
-      options,
-    });
+      reasons,
+      warn,
+    };
+    return await applyPromotion(promotion);
   } finally {
+    await evidence?.close();
     await registry.close();
   }
 }
 
-interface Application {
-  readonly environment: Environment;
-  readonly to: Release;
-  readonly file: StackFile;
-  readonly stack: EnvironmentStack;
-  readonly registry: Registry;
-  readonly log: StepLog;
-  /** What ran before; `{}` for the first release. */
-  readonly from: Pins;
-  readonly digest: string;
-  readonly approvals: ApprovalVerdict;
-  readonly lifted: readonly Hold[];
-  readonly reasons: readonly string[];
-  readonly options: PromoteOptions;
+/** Reasons of the gates that are not open; what is fine needs no reading then. */
+function decidedAgainst(gates: readonly Gate[], reasons: readonly string[]): string[] {
+  const shut = gates.filter(({ outcome, override }) => outcome !== "go" && override === null);
+  const next = nextEligible(gates);
+  return [...reasons.slice(0, shut.length), ...(next === undefined ? [] : [`it may go from ${next.toISOString()} on`])];
 }
 
-async function apply(application: Application): Promise<Report> {
-  const { to, file, stack, registry, log, from, digest, approvals, lifted, reasons, options } = application;
-  const pin = pinOf(to);
-  const run = await log.run("update", () => stack.up(file.path, `promote ${pin}`));
-  await takeBackIfLocked(run, file, () => registry.holds.restore(lifted.map(({ id }) => id)));
-  const environment = parseEnvironment(file.environment(), file.path);
-  const facts = await readFacts(environment, registry);
-  const goOn = `coordinator promote ${to.id} --env ${options.env}; to go back: coordinator rollback ${options.env}`;
-  const end = explainEnd(run, file, facts, goOn);
-  if (facts.hasRegistry) {
-    await registry.records.addPromotion({
-      environment: environment.name,
-      kind: "promotion",
-      ...(Object.keys(from).length === 0 ? {} : { fromPin: explainPins(from) }),
-      toPin: pin,
-      who: operatorName(),
-      reviewed: approvals.isApproved && approvals.by.length > 0,
-      detail: {
-        digest,
-        outcome: end.outcome,
-        seconds: Math.round(run.seconds),
-        approvedBy: approvals.by,
-        liftedHolds: lifted.map(({ id }) => id),
-      },
-    });
-  }
-  if (end.outcome === "error" || end.outcome === "no-go") {
-    return {
-      outcome: end.outcome,
-      text: [...end.lines, log.text()].join("\n"),
-      data: { pins: file.pins(), reasons: end.lines, steps: log.steps },
-    };
-  }
-  await log.run("tag the stack", () => stack.tag("release", explainPins(file.pins())));
-  const found = await log.run("verify", () => verifyPins(environment, facts));
-  if (end.outcome === "go") await recordVerifications(environment, registry, found);
-  const isVerified = end.outcome !== "go" || found.every((each) => each.isVerified);
-  const ways = waysBack(file.pins(), facts);
-  const text = [
-    `${environment.name} ${end.outcome === "go" ? "runs" : "is on its way to"} ${explainPins(file.pins())}`,
-    ...end.lines,
-    ...reasons.map((reason) => `  - ${reason}`),
-    ...found.map(explainVerification),
-    ...ways.map(explainWayBack),
-    log.text(),
-  ].join("\n");
-  const data = {
-    environment: environment.name,
-    pins: file.pins(),
-    digest,
-    reasons,
-    unfinished: end.lines,
-    verification: found,
-    waysBack: ways,
-    steps: log.steps,
-  };
-  return { outcome: worst([end.outcome, isVerified ? "go" : "error"]), text, data };
+/** `--override window="why"`. @throws for one without a reason */
+function overridesOf(words: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const [, id = "", reason = ""] = /^([a-z][a-z0-9:.-]*)=(.*\S.*)$/s.exec(word) ?? [];
+      if (id === "") throw new Error(`--override ${word} gives no reason; allowed: --override <gate>="<reason>"`);
+      return [id, reason];
+    }),
+  );
 }
 
 /** A pin whose content this checkout no longer holds cannot be judged from; the file's own stands for it. */
@@ -219,15 +182,6 @@ function chosenWaves({ waves, name }: Environment, chosen: readonly string[] | u
   throw new Error(`${name} has no wave ${unknown.join(", ")}; allowed: ${known.join(", ")}`);
 }
 
-function forbids(hold: Hold, pin: string, waves: readonly string[]): boolean {
-  const isOfHash = hold.hashes.length === 0 || hold.hashes.some((hash) => pin.endsWith(`@${hash}`));
-  return isOfHash && (hold.wave === undefined || waves.includes(hold.wave));
-}
-
-function explainHold({ environment, wave, since, who, why }: Hold): string {
-  return `${environment}${wave === undefined ? "" : ` (wave ${wave})`} is held since ${since.toISOString()} (${who}: ${why})`;
-}
-
 /** A promotion typed by a person is the way to end a hold on that release; it is said, and kept in the record. */
 async function liftHolds(
   registry: Registry,
@@ -240,11 +194,18 @@ async function liftHolds(
   return registry.holds.release(name, { ids: holds.map(({ id }) => id) });
 }
 
-function dryReport(reasons: readonly string[], changes: number, digest: string, holds: readonly Hold[]): Report {
+function dryReport(
+  reasons: readonly string[],
+  changes: number,
+  digest: string,
+  holds: readonly Hold[],
+  gates: readonly Gate[],
+): Report {
   const lines = [
     `it could go: ${changes} resources would change; approval digest ${digest}`,
     ...reasons.map((reason) => `  - ${reason}`),
     ...holds.map((hold) => `  - would lift: ${explainHold(hold)}`),
+    ...gates.map((each) => `  ${explainGate(each)}`),
   ];
-  return { outcome: "go", text: lines.join("\n"), data: { changes, digest, reasons, holds } };
+  return { outcome: "go", text: lines.join("\n"), data: { changes, digest, reasons, holds, gates } };
 }

@@ -9,6 +9,8 @@ import { lookAtBlockers } from "./blockers.ts";
 import type { BlockerFinding } from "./blockers.ts";
 import { mirrorStates } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
+import { gate } from "./gate/gate.ts";
+import type { Gate } from "./gate/gate.ts";
 
 /** May these waves be promoted, and what was looked at to say so. */
 export interface Judgement {
@@ -16,6 +18,8 @@ export interface Judgement {
   readonly moving: readonly string[];
   readonly verdict: Verdict;
   readonly blockers: readonly BlockerFinding[];
+  /** The same as gates: the rules, each blocker, backups. */
+  readonly gates: readonly Gate[];
 }
 
 /** Parts that a release needs and that every region of the environment names: a promotion makes them present. */
@@ -53,5 +57,37 @@ export async function judgePromotion(
   const outcome = (["no-go", "needs-human"] as const).find((each) => outcomes.includes(each));
   const found = blockers.map(({ id, isCleared, found }) => `${id}: ${isCleared ? "cleared" : "in the way"} (${found})`);
   const reasons = [...new Set(verdicts.flatMap((verdict) => verdict.reasons)), ...unsafe, ...found];
-  return { moving, verdict: { outcome: outcome ?? "go", reasons }, blockers };
+  const gates = moving.length === 0 ? [] : gatesOf(to, verdicts, blockers, unsafe, environment);
+  return { moving, verdict: { outcome: outcome ?? "go", reasons }, blockers, gates };
+}
+
+function gatesOf(
+  to: Release,
+  verdicts: readonly Verdict[],
+  blockers: readonly BlockerFinding[],
+  unsafe: readonly string[],
+  { backup }: Environment,
+): Gate[] {
+  const outcomes = verdicts.map(({ outcome }) => outcome);
+  const reasons = [...new Set(verdicts.flatMap((verdict) => verdict.reasons))];
+  const safety = backup === undefined ? "the stack file names no backup" : `${backup.kind} as the stack file asks`;
+  return [
+    gate({
+      id: "rules",
+      title: "Steps, APIs on both sides, schema, positions and place allow it",
+      outcome: (["no-go", "needs-human"] as const).find((each) => outcomes.includes(each)) ?? "go",
+      evidence: reasons.join("; ") || `every rule between what runs and ${to.id} holds`,
+    }),
+    ...blockers.map(({ id, isCleared, found }) => {
+      const { title = id, mend = "" } = to.requires.blockers.find((blocker) => blocker.id === id) ?? {};
+      const evidence = isCleared ? found : `${found}; ${mend}`;
+      return gate({ id: `blocker:${id}`, title, outcome: isCleared ? "go" : "no-go", evidence });
+    }),
+    gate({
+      id: "backup",
+      title: "What is changed first can be restored",
+      outcome: unsafe.length === 0 ? "go" : "no-go",
+      evidence: unsafe.join("; ") || safety,
+    }),
+  ];
 }

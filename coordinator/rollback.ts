@@ -1,33 +1,22 @@
 import type { Command } from "commander";
-import type { Registry } from "../migrations/registry/registry.ts";
 import { parseEnvironment } from "../releases/environment.ts";
-import type { Environment } from "../releases/environment.ts";
-import { parsePin } from "../releases/pin.ts";
 import { openRegistry, readFacts } from "./environment-facts.ts";
-import type { EnvironmentFacts } from "./environment-facts.ts";
-import type { EnvironmentStack } from "./environment-stack.ts";
+import { ActEvidence } from "./evidence/act-evidence.ts";
 import { findCommit } from "./git.ts";
-import { pinnedStates } from "./history/pinned-state.ts";
-import type { Pins } from "./history/pinned-state.ts";
-import { explainPins } from "./history/pinned-state.ts";
-import { operatorName } from "./operator.ts";
+import { explainPins, pinnedStates } from "./history/pinned-state.ts";
 import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
-import { gitPatch, pathInRepository } from "./patch.ts";
 import { environmentName, openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
 import { explainRestoration } from "./restoration.ts";
-import { placeHolds, refuseHeldTarget } from "./rollback-holds.ts";
+import { refuseHeldTarget } from "./rollback-holds.ts";
 import { planRollback } from "./rollback-plan.ts";
 import type { RollbackPlan } from "./rollback-plan.ts";
-import { changesOutside } from "./stack-events.ts";
-import type { StackFile } from "./stack-file.ts";
-import { runDespiteLock } from "./stack-lock.ts";
-import { explainEnd, planMove } from "./stack-move.ts";
+import { goBack, pinBack, previewBack } from "./rollback-run.ts";
+import { explainSteps, lastUpdateSeconds, plannedSteps } from "./rollback-steps.ts";
+import type { PlannedStep } from "./rollback-steps.ts";
 import { StepLog } from "./step-log.ts";
 import { runCommand } from "./terminal.ts";
-import { stopRunningUpdate, withdrawStop } from "./update-stop.ts";
-import { explainVerification, recordVerifications, verifyPins } from "./verification.ts";
 import { duration } from "./way-back.ts";
 
 interface RollbackOptions extends Omit<CommonOptions, "env"> {
@@ -36,9 +25,6 @@ interface RollbackOptions extends Omit<CommonOptions, "env"> {
   readonly reason?: string;
   readonly confirm?: boolean;
 }
-
-/** Parts of the graph that going back may touch; `Guard` and `Tenants` name the releases, and hold nothing that runs. */
-const touchable = ["Fleet", "Wave", "Flags", "Tenants", "Guard"];
 
 export function registerRollback(program: Command, surroundings: Surroundings): void {
   withCommonOptions(
@@ -76,6 +62,7 @@ export async function rollBack(env: string, options: RollbackOptions, surroundin
   const environment = parseEnvironment(file.environment(), file.path);
   const stack = await openStack(common, surroundings);
   const registry = openRegistry(environment);
+  let evidence: ActEvidence | undefined;
   try {
     const reading = await log.run("read the history", () => stack.history());
     for (const warning of reading.warnings) terminal.stderr(`warning: ${warning}\n`);
@@ -84,144 +71,32 @@ export async function rollBack(env: string, options: RollbackOptions, surroundin
     const plan = planRollback({ environment, file: file.pins(), states, facts, to: options.to });
     const advice = await checkoutAdvice(states[0]?.gitHead, surroundings);
     if (plan.outcome === "no-go") throw new Refusal("no-go", plan.reasons);
-    if (options.dryRun) return dryReport(plan, advice);
+    evidence = await ActEvidence.open(stack, registry).catch((error: Error) => {
+      terminal.stderr(`warning: the evidence cannot be read: ${error.message}\n`);
+      return undefined;
+    });
+    if (options.dryRun) {
+      refuseHeldTarget({ environment, registry, plan, facts, options });
+      const [first] = plan.steps;
+      if (first !== undefined) {
+        pinBack(file, plan, first);
+        await log.run(`preview ${explainPins(first)}`, () => previewBack({ stack, file }));
+      }
+      const measured = { now: log.steps, lastUpdate: lastUpdateSeconds((await evidence?.log?.read())?.entries ?? []) };
+      return dryReport(plan, advice, plannedSteps(plan, measured));
+    }
     if (plan.outcome === "needs-human" && !options.confirm) {
       throw new Refusal("needs-human", [...plan.reasons, "decide, then repeat with --confirm"]);
     }
     for (const line of advice) terminal.stderr(`warning: ${line}\n`);
-    return await goBack({ env, environment, file, stack, registry, plan, facts, log, options, terminal });
+    return await goBack({ env, environment, file, stack, registry, plan, facts, evidence, log, options, terminal });
   } finally {
+    await evidence?.close();
     await registry.close();
   }
 }
 
-interface WayDown {
-  readonly env: string;
-  readonly environment: Environment;
-  readonly file: StackFile;
-  readonly stack: EnvironmentStack;
-  readonly registry: Registry;
-  readonly plan: RollbackPlan;
-  readonly facts: EnvironmentFacts;
-  readonly log: StepLog;
-  readonly options: RollbackOptions;
-  readonly terminal: Surroundings["terminal"];
-}
-
-async function goBack(way: WayDown): Promise<Report> {
-  const { env, environment, file, registry, plan, log, options } = way;
-  refuseHeldTarget(way);
-  let current = plan.running;
-  for (const pins of plan.steps) {
-    const leaving = [...new Set(plan.waves.map((wave) => current[wave]?.now ?? ""))].filter(
-      (pin) => pin !== pins[plan.waves[0] ?? ""]?.now,
-    );
-    for (const wave of Object.keys(pins)) {
-      const pair = pins[wave];
-      if (pair !== undefined) file.setPins(wave, pair);
-      if (plan.waves.includes(wave)) file.removeFinalize(wave);
-    }
-    // Read first: a preview that refuses leaves nothing behind, not even a hold that has ended.
-    await log.run(`preview ${explainPins(pins)}`, () => previewBack(way));
-    await log.run("hold", () => placeHolds(way, leaving));
-    await file.write();
-    const end = await log.run(`update to ${explainPins(pins)}`, () => update(way, pins));
-    if (end !== undefined) {
-      const record = { outcome: end.outcome, reasons: end.lines, reason: options.reason ?? null };
-      await addRecord(way, current, pins, record);
-      return {
-        outcome: end.outcome,
-        text: [...end.lines, log.text()].join("\n"),
-        data: { pins: file.pins(), reasons: end.lines, steps: log.steps },
-      };
-    }
-    await addRecord(way, current, pins, { outcome: "go", reason: options.reason ?? null });
-    for (const pin of leaving) await registry.waveSteps.forget(environment.name, pin);
-    current = pins;
-  }
-  return finish(way, `coordinator promote ${parsePin(plan.running[plan.waves[0] ?? ""]?.now ?? "").id} --env ${env}`);
-}
-
-/** Runs the update, also when another one holds the stack. @returns undefined when all nodes are done */
-async function update({ env, environment, file, stack, registry, terminal }: WayDown, pins: Pins) {
-  const run = await runDespiteLock(() => stack.up(file.path, `rollback ${explainPins(pins)}`), {
-    requestCancel: () => stopRunningUpdate(environment, (line) => terminal.stderr(`${line}\n`)),
-    withdrawCancel: () => withdrawStop(environment),
-    breakLock: () => stack.cancel(),
-    progress: (line) => terminal.stderr(`${line}\n`),
-  });
-  const facts = await readFacts(environment, registry);
-  const end = explainEnd(run, file, facts, `coordinator rollback ${env}`);
-  return end.outcome === "go" ? undefined : end;
-}
-
-async function finish(
-  { environment, file, stack, registry, plan, log, terminal }: WayDown,
-  forward: string,
-): Promise<Report> {
-  await log.run("tag the stack", () => stack.tag("release", explainPins(file.pins())));
-  const after = parseEnvironment(file.environment(), file.path);
-  const found = await log.run("verify", async () => verifyPins(after, await readFacts(after, registry)));
-  await recordVerifications(after, registry, found);
-  const patch = await gitPatch({ path: await pathInRepository(file.path), before: file.original, after: file.text() });
-  const isVerified = found.every((each) => each.isVerified);
-  if (patch !== "")
-    terminal.stderr(
-      "the stack file changed: merge the patch below, else the next update from main is refused by the hold\n",
-    );
-  const text = [
-    `${environment.name} is back on ${explainPins(file.pins())}`,
-    explainRestoration(plan.restoration),
-    ...plan.reasons.map((reason) => `  - ${reason}`),
-    ...found.map(explainVerification),
-    log.text(),
-    `forward again: ${forward}`,
-    ...(patch === "" ? [] : ["", patch]),
-  ].join("\n");
-  const { restoration, reasons } = plan;
-  const data = {
-    environment: environment.name,
-    pins: file.pins(),
-    from: plan.running,
-    reasons,
-    ...restoration,
-    verification: found,
-    steps: log.steps,
-    patch,
-  };
-  return { outcome: isVerified ? "go" : "error", text, data };
-}
-
-/** Refuses a preview that would touch more than fleets, waves and flags: that is not a rollback any more. */
-async function previewBack({ stack, file }: WayDown): Promise<void> {
-  const { run } = await planMove(stack, file);
-  const strays = changesOutside(run.events.changes, touchable);
-  if (strays.length === 0) return;
-  throw new Refusal("no-go", [
-    ...strays.slice(0, 20).map(({ op, type, name }) => `${op} ${type} ${name} would come along`),
-    "a rollback may touch only Fleet, Wave and Flags: check out the program that ran last here (coordinator history --json shows gitHead) and repeat",
-    `nothing was changed; ${file.path} is as it was`,
-  ]);
-}
-
-async function addRecord(
-  { environment, registry, plan }: WayDown,
-  from: Pins,
-  to: Pins,
-  detail: object,
-): Promise<void> {
-  await registry.records.addPromotion({
-    environment: environment.name,
-    kind: "rollback",
-    fromPin: explainPins(from),
-    toPin: explainPins(to),
-    who: operatorName(),
-    reviewed: true,
-    detail: { ...detail, waves: plan.waves },
-  });
-}
-
-function dryReport(plan: RollbackPlan, advice: readonly string[]): Report {
+function dryReport(plan: RollbackPlan, advice: readonly string[], planned: readonly PlannedStep[]): Report {
   const time =
     plan.dataSeconds === undefined ? "no rate was measured" : `about ${duration(plan.dataSeconds)} for the data`;
   const text = [
@@ -230,6 +105,8 @@ function dryReport(plan: RollbackPlan, advice: readonly string[]): Report {
       ? [`${plan.steps.length} updates, one release each; the rules judge the next one after the one before`]
       : []),
     ...plan.reasons.map((reason) => `  - ${reason}`),
+    "what it would do:",
+    ...explainSteps(planned),
     explainRestoration(plan.restoration),
     ...advice.map((line) => `warning: ${line}`),
     "nothing was changed",
@@ -238,7 +115,7 @@ function dryReport(plan: RollbackPlan, advice: readonly string[]): Report {
   return {
     outcome: plan.outcome,
     text,
-    data: { from: running, steps, waves, reasons, dataSeconds, ...restoration, advice },
+    data: { from: running, steps, waves, reasons, dataSeconds, planned, ...restoration, advice },
   };
 }
 

@@ -1,31 +1,48 @@
 import Table from "cli-table3";
 import type { Command } from "commander";
-import { findRelease } from "../releases/catalog.ts";
+import { allReleases, findRelease } from "../releases/catalog.ts";
 import { parseEnvironment } from "../releases/environment.ts";
 import type { Environment } from "../releases/environment.ts";
-import { parsePin } from "../releases/pin.ts";
+import { parsePin, pinOf } from "../releases/pin.ts";
+import type { Release } from "../releases/release.ts";
 import { rollbackBudgetMinutes } from "../releases/rules.ts";
+import { newestRelease } from "./approval/reviewed-change.ts";
 import { mirrorStates, openRegistry, projectionAsOf, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
+import { openEvidenceOf } from "./evidence/open-evidence.ts";
+import { explainGate, nextEligible } from "./gate/gate.ts";
+import type { Gate } from "./gate/gate.ts";
+import { judgeGates } from "./gate/judge-gates.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
 import { explainWorld } from "./stack-move.ts";
 import { runCommand } from "./terminal.ts";
+import { seconds, watch } from "./watch.ts";
 import { explainWayBack, waysBack } from "./way-back.ts";
 import type { WayBack } from "./way-back.ts";
+
+interface StatusOptions extends CommonOptions {
+  readonly watch?: number | true;
+}
 
 export function registerStatus(program: Command, surroundings: Surroundings): void {
   withCommonOptions(
     program.command("status").description("where every wave is, what holds it, and whether it can go back"),
   )
+    .option("--watch [seconds]", "show it again every so many seconds, until Ctrl-C (default: 5)", seconds)
     .addHelpText(
       "after",
-      "\nReads the registry's projection only (see `as of`).\n\nExample:\n  coordinator status --env prod",
+      "\nReads the registry's projection only (see `as of`).\n\nExamples:\n  coordinator status --env prod\n  coordinator status --env prod --watch 10",
     )
-    .action(async (options: CommonOptions) => {
+    .action(async (options: StatusOptions) => {
       const { terminal, exit } = surroundings;
-      exit(await runCommand(terminal, options.json ?? false, () => showStatus(options, surroundings)));
+      const show = () => runCommand(terminal, options.json ?? false, () => showStatus(options, surroundings));
+      exit(
+        await (options.watch === undefined
+          ? show()
+          : watch(show, options.watch === true ? 5 : options.watch, terminal)),
+      );
     });
 }
 
@@ -36,20 +53,68 @@ export async function showStatus(options: CommonOptions, surroundings: Surroundi
   try {
     const facts = await readFacts(environment, registry);
     const ways = facts.hasRegistry ? waysBack(file.pins(), facts) : [];
+    const next = nextRelease(environment);
+    const gates = next === undefined ? [] : await gatesOfNext(environment, next, facts, options, surroundings);
     const warnings = [...holdLines(facts), ...budgetLines(ways), ...keeperLines(facts), ...plannedLines(environment)];
     const text = [
       waveTable(environment, facts),
       ...explainWorld(facts),
       ...countLines(facts),
       ...warnings,
+      ...(next === undefined ? [] : nextLines(pinOf(next), gates)),
       "can I go back?",
       ...ways.map((way) => `  ${explainWayBack(way)}`),
       `as of ${projectionAsOf(facts)?.toISOString() ?? "never: the projection is empty"}`,
     ].join("\n");
-    return { outcome: "go", text, data: statusData(environment, facts, ways, warnings) };
+    return {
+      outcome: "go",
+      text,
+      data: {
+        ...statusData(environment, facts, ways, warnings),
+        next: next === undefined ? null : { release: pinOf(next), gates, eligibleAt: nextEligible(gates) ?? null },
+      },
+    };
   } finally {
     await registry.close();
   }
+}
+
+/** The release that follows what every wave pins or has begun; undefined: there is none. */
+function nextRelease({ pins }: Environment): Release | undefined {
+  const now = new Set(Object.values(pins).map((pair) => pair.now));
+  const newest = newestRelease(pins);
+  // A wave that is behind goes on to what the others pin.
+  return now.size > 1 ? newest : allReleases().find(({ requires }) => requires.releases.includes(newest.id));
+}
+
+/** Only gates that one look at registry and evidence answers: `coordinator check` visits the tenants too. */
+async function gatesOfNext(
+  environment: Environment,
+  to: Release,
+  facts: EnvironmentFacts,
+  options: CommonOptions,
+  surroundings: Surroundings,
+): Promise<Gate[]> {
+  const moving = environment.waves.map(({ name }) => name).filter((wave) => environment.pins[wave]?.now !== pinOf(to));
+  const isAsked = environment.upstream !== undefined || environment.waves.some(({ soakHours = 0 }) => soakHours > 0);
+  const evidence = isAsked ? await openEvidenceOf(options, surroundings).catch(() => undefined) : undefined;
+  try {
+    return await judgeGates({ environment, to, moving, facts, evidence, now: new Date() });
+  } finally {
+    await evidence?.close();
+  }
+}
+
+function nextLines(pin: string, gates: readonly Gate[]): string[] {
+  const shut = gates.filter(({ outcome }) => outcome !== "go");
+  const from = nextEligible(gates);
+  const when =
+    shut.length === 0
+      ? "no gate of time and people is shut"
+      : from === undefined
+        ? ""
+        : `not before ${from.toISOString()}`;
+  return [`next: ${pin}${when === "" ? "" : `, ${when}`}`, ...shut.map((each) => `  ${explainGate(each)}`)];
 }
 
 function waveTable({ waves, pins }: Environment, facts: EnvironmentFacts): string {

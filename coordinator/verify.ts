@@ -1,6 +1,9 @@
 import type { Command } from "commander";
 import { parseEnvironment } from "../releases/environment.ts";
+import type { Environment } from "../releases/environment.ts";
 import { openRegistry, readFacts } from "./environment-facts.ts";
+import { filled } from "./evidence/act-evidence.ts";
+import { openEvidenceOf } from "./evidence/open-evidence.ts";
 import { readLedgers } from "./exact-facts.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
@@ -8,6 +11,7 @@ import type { CommonOptions, Surroundings } from "./project.ts";
 import { explainRows, verifyRows } from "./row-verification.ts";
 import { runCommand } from "./terminal.ts";
 import { explainVerification, recordVerifications, verifyPins } from "./verification.ts";
+import type { PinVerification } from "./verification.ts";
 
 interface VerifyOptions extends CommonOptions {
   readonly rows?: boolean;
@@ -42,12 +46,36 @@ export async function verify(options: VerifyOptions, surroundings: Surroundings)
     const isComparing = options.rows === true || options.tenant !== undefined;
     const rows = isComparing ? await verifyRows(environment, facts, options.tenant) : [];
     const areRowsSound = rows.every(({ faults }) => faults.length === 0);
-    if (areRowsSound) await recordVerifications(environment, registry, found);
+    if (areRowsSound) {
+      await recordVerifications(environment, registry, found);
+      await keepEvidence(environment, found, options, surroundings);
+    }
     const isVerified = areRowsSound && found.every((each) => each.isVerified);
     const data = { environment: environment.name, verification: found, ...(isComparing ? { rows } : {}) };
     const text = [...found.map(explainVerification), ...rows.map(explainRows)].join("\n");
     return { outcome: isVerified ? "go" : "no-go", text, data };
   } finally {
     await registry.close();
+  }
+}
+
+/** Beside the state it is what the next environment's gate reads; without it the registry's own record stands. */
+async function keepEvidence(
+  { pins }: Environment,
+  found: readonly PinVerification[],
+  options: VerifyOptions,
+  surroundings: Surroundings,
+): Promise<void> {
+  const verified = found.filter(({ isVerified }) => isVerified).map(({ pin }) => pin);
+  if (verified.length === 0) return;
+  try {
+    const log = await openEvidenceOf(options, surroundings);
+    const facts = filled({ act: "verification", from: pins, to: pins, outcome: "go", verified });
+    await log?.append(facts);
+    await log?.close();
+  } catch (error) {
+    surroundings.terminal.stderr(
+      `warning: the evidence was not written beside the state: ${(error as Error).message}\n`,
+    );
   }
 }

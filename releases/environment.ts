@@ -42,7 +42,12 @@ const selector = closed({
   rest: z.literal(true, { error: "true" }).optional(),
 });
 
-export const waveSchema = closed({ name: slug, selector });
+export const waveSchema = closed({
+  name: slug,
+  selector,
+  /** Hours that this wave serves a release before the waves behind it may move to it. @default 0 */
+  soakHours: amount(0, 720, "hours").optional(),
+});
 /** What a wave runs, and the fleet kept beside it for the way back. `none` closes that way. */
 export const wavePinsSchema = closed({
   now: pin,
@@ -117,6 +122,14 @@ export const environmentSchema = closed({
     promotion: { minimum: 0, roles: [] },
     finalize: { minimum: 0, roles: [] },
   }),
+  /**
+   * The environment that a release passes first: its evidence must say that this very hash works there, for at least so many
+   * hours. Read beside its own state, in the same backend.
+   */
+  upstream: closed({
+    environment: text(/^[a-z][a-z0-9-]{1,20}$/, "the name of another environment"),
+    soakHours: amount(0, 720, "hours").default(0),
+  }).optional(),
   /** Share of a wave's tenants that may fail before the next wave is not begun. */
   failureBudget: closed({ maxFailedPercent: amount(0, 50, "percent") }).default({ maxFailedPercent: 0 }),
   backup: backup.optional(),

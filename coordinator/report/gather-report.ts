@@ -9,6 +9,10 @@ import { emptyFacts, mirrorStates, openRegistry, readFacts } from "../environmen
 import type { EnvironmentFacts } from "../environment-facts.ts";
 import type { StackRun } from "../environment-stack.ts";
 import { readLedgers } from "../exact-facts.ts";
+import type { EvidenceLog } from "../evidence/evidence-log.ts";
+import { openEvidence } from "../evidence/open-evidence.ts";
+import type { Gate } from "../gate/gate.ts";
+import { judgeGates } from "../gate/judge-gates.ts";
 import { findProgramCommit } from "../git.ts";
 import { lastPins } from "../history/pinned-state.ts";
 import type { Pins } from "../history/pinned-state.ts";
@@ -57,7 +61,9 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
       stack &&
       (await sight.look("the history", async () => lastPins((await stack.history()).entries, environment.name)));
     const moves = from === undefined ? [] : movesOf(from, file.pins());
-    const judged = await judge(environment, from, facts, sight);
+    const evidence = stack && (await sight.look("the evidence", () => openEvidence(stack)));
+    const judged = await judge(environment, from, facts, evidence, sight);
+    await evidence?.close();
     const migrations = facts.hasRegistry
       ? ((await sight.look("rows to migrate", () => countMigrations(environment))) ?? [])
       : [];
@@ -99,6 +105,7 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
       changes: changes?.map(({ op, type, name, properties }) => ({ op, type, name, properties })) ?? null,
       counts: changes === undefined ? null : countChanges(changes),
       risks: findRisks(changes ?? [], migrations),
+      gates: judged.gates,
       remarks: [
         ...(read?.hasRegistry === false ? ["the registry does not exist yet: no tenant is served here"] : []),
         ...judged.remarks,
@@ -128,6 +135,7 @@ interface Judged {
   readonly outcome: Outcome;
   readonly blockers: readonly string[];
   readonly remarks: readonly string[];
+  readonly gates: readonly Gate[];
 }
 
 /** Asks the rules about every move, and the holds about every pin. */
@@ -135,6 +143,7 @@ async function judge(
   environment: Environment,
   from: Pins | undefined,
   facts: EnvironmentFacts,
+  evidence: EvidenceLog | undefined,
   sight: Sight,
 ): Promise<Judged> {
   const parts: Judged[] = [holdsAgainst(environment, facts)];
@@ -142,16 +151,22 @@ async function judge(
     const [wave = ""] = waves;
     const [before, after] = [from?.[wave]?.now, environment.pins[wave]?.now ?? ""];
     const found = await sight.look(`the rules for ${after}`, () =>
-      judgeMove(environment, from ?? {}, waves, before, after, facts),
+      judgeMove(environment, from ?? {}, waves, before, after, facts, evidence),
     );
     if (found === undefined) continue;
     const isGo = found.outcome === "go";
-    parts.push({ outcome: found.outcome, blockers: isGo ? [] : found.reasons, remarks: isGo ? found.reasons : [] });
+    parts.push({
+      outcome: found.outcome,
+      blockers: isGo ? [] : found.reasons,
+      remarks: isGo ? found.reasons : [],
+      gates: found.gates,
+    });
   }
   return {
     outcome: worst(parts.map(({ outcome }) => outcome)),
     blockers: parts.flatMap(({ blockers }) => blockers),
     remarks: [...new Set(parts.flatMap(({ remarks }) => remarks))],
+    gates: parts.flatMap(({ gates }) => gates),
   };
 }
 
@@ -162,13 +177,17 @@ async function judgeMove(
   before: string | undefined,
   after: string,
   facts: EnvironmentFacts,
-): Promise<{ readonly outcome: Outcome; readonly reasons: readonly string[] }> {
+  evidence: EvidenceLog | undefined,
+): Promise<{ readonly outcome: Outcome; readonly reasons: readonly string[]; readonly gates: readonly Gate[] }> {
   const to = getPinned(parsePin(after));
-  if (before === undefined) return { outcome: "go", reasons: [`${after} is the first release of ${waves.join(", ")}`] };
+  if (before === undefined)
+    return { outcome: "go", reasons: [`${after} is the first release of ${waves.join(", ")}`], gates: [] };
   const old = getPinned(parsePin(before));
   if (numberOf(to.id) >= numberOf(old.id)) {
     const asBefore = { ...environment, pins: { ...environment.pins, ...from } };
-    return (await judgePromotion(asBefore, to, waves, facts)).verdict;
+    const { verdict, gates, moving } = await judgePromotion(asBefore, to, waves, facts);
+    const others = await judgeGates({ environment: asBefore, to, moving, facts, evidence, now: new Date() });
+    return { ...verdict, gates: [...gates, ...others] };
   }
   const verdicts = waves.map((wave) =>
     rollback(old, to, mirrorStates(facts, wave), {
@@ -179,6 +198,7 @@ async function judgeMove(
   return {
     outcome: worst(verdicts.map(({ outcome }) => outcome)),
     reasons: [...new Set(verdicts.flatMap(({ reasons }) => reasons))],
+    gates: [],
   };
 }
 
@@ -197,6 +217,7 @@ function holdsAgainst({ pins }: Environment, { holds }: EnvironmentFacts): Judge
         `${environment}${wave === undefined ? "" : `, wave ${wave},`} is held since ${since.toISOString()} (${who}: ${why}); it ends with coordinator promote or coordinator unhold`,
     ),
     remarks: [],
+    gates: [],
   };
 }
 

@@ -85,6 +85,17 @@ const stack: Shape = {
   ]),
   counts: optional({ create: "number", update: "number", replace: "number", delete: "number" }),
   risks: [{ kind: "text", text: "text" }],
+  gates: [
+    {
+      id: "text",
+      title: "text",
+      outcome: "text",
+      evidence: "text",
+      eligibleAt: optional("text"),
+      canOverride: "flag",
+      override: optional("text"),
+    },
+  ],
   remarks: ["text"],
   releaseNotes: ["text"],
   digest: optional("text"),

@@ -44,6 +44,7 @@ export class Sight {
       changes: null,
       counts: null,
       risks: [],
+      gates: [],
       remarks: [],
       releaseNotes: [],
       digest: null,

@@ -3,6 +3,7 @@ import type { Environment } from "../../releases/environment.ts";
 import type { MirrorState } from "../../releases/mirror-state.ts";
 import { parsePin } from "../../releases/pin.ts";
 import { newestRelease } from "../approval/reviewed-change.ts";
+import type { Gate } from "../gate/gate.ts";
 import type { Pins } from "../history/pinned-state.ts";
 import type { Outcome } from "../outcome.ts";
 import type { PinMove } from "../release-diff.ts";
@@ -46,6 +47,8 @@ export interface StackReport {
   readonly changes: readonly ReportedChange[] | null;
   readonly counts: ChangeCounts | null;
   readonly risks: readonly Risk[];
+  /** Every check before the move, with what was found; empty when no wave moves forward. */
+  readonly gates: readonly Gate[];
   /** What the rules say beside blockers: cleared checks, things to know. */
   readonly remarks: readonly string[];
   /** Notes, breaking changes and known issues of the releases that come in. */

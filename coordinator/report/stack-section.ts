@@ -1,5 +1,6 @@
 import { rollbackBudgetMinutes } from "../../releases/rules.ts";
 import type { Outcome } from "../outcome.ts";
+import type { Gate } from "../gate/gate.ts";
 import { duration } from "../way-back.ts";
 import { code, fenced, inline } from "./markdown-text.ts";
 import type { Approval, ReportedChange, StackReport } from "./stack-report.ts";
@@ -27,7 +28,7 @@ export const outcomeWords: Readonly<Record<Outcome, string>> = {
 
 /** What the comment says of one environment. What must be read stands outside of the folds. */
 export function stackSection(report: StackReport, room: Room): string[] {
-  const { environment, outcome, unseen, moves, risks, remarks, releaseNotes, digest, approval } = report;
+  const { environment, outcome, unseen, moves, risks, gates, remarks, releaseNotes, digest, approval } = report;
   const text = (each: string) => inline(each, room.characters);
   const lines = [`### ${inline(environment, 40)}: ${outcomeWords[outcome]}`, ""];
   if (moves.length === 0) lines.push(pinLine(report), "");
@@ -40,12 +41,21 @@ export function stackSection(report: StackReport, room: Room): string[] {
     lines.push("**Not seen**", "", ...list(unseen, room, ({ what, why }) => `${text(what)}: ${text(why)}`), "");
   lines.push("**Data**", "", ...dataLines(report, room), "");
   lines.push("**Can I go back, once this has run?**", "", ...wayBackLines(report, room), "");
+  const shut = gates.filter((each) => each.outcome !== "go");
+  if (shut.length > 0)
+    lines.push("**Gates that are not open**", "", ...list(shut, room, (each) => gateLine(each, room)), "");
   const grave = risks.filter(({ kind }) => kind !== "migration");
   if (grave.length > 0) lines.push("**Risks**", "", ...list(grave, room, (risk) => text(risk.text)), "");
   if (digest !== null) lines.push(approvalLine(digest, approval), "");
   lines.push(...fold("Release notes", releaseNotes, room), ...fold("What the rules looked at", remarks, room));
-  lines.push(...resourceFold(report, room));
+  const open = gates.filter((each) => each.outcome === "go").map(({ title, evidence }) => `${title}: ${evidence}`);
+  lines.push(...fold("Gates that are open", open, room), ...resourceFold(report, room));
   return lines;
+}
+
+function gateLine({ id, outcome, evidence, eligibleAt }: Gate, { characters }: Room): string {
+  const from = eligibleAt === null ? "" : ` (from ${inline(eligibleAt, 40)} on)`;
+  return `${code(id, 60)} ${outcomeWords[outcome]}: ${inline(evidence, characters)}${from}`;
 }
 
 function approvalLine(digest: string, approval: Approval | null): string {

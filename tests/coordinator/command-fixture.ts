@@ -58,7 +58,8 @@ export class CommandFixture {
     this.world = new CommandWorld(this.registry);
   }
 
-  static async open(): Promise<CommandFixture> {
+  /** @param variables for all runs, e.g. another backend @default the file backend of the temporary stack */
+  static async open(variables: Record<string, string> = {}): Promise<CommandFixture> {
     await createDatabase("rc_registry");
     await createRolesOfLaterReleases();
     const fixture = new CommandFixture(await TemporaryStack.make());
@@ -71,6 +72,7 @@ export class CommandFixture {
       RC_FLEET_BASE_PORT: String(basePort),
       RC_TEST_WORLD: await world.start(),
       RC_OPERATOR: "ana",
+      ...variables,
     });
     for (const offset of [1, 2, 3, 4]) {
       await world.serve(basePort + offset, r1);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { findWindowIn, isInside, mayChangeAt, parseWindow } from "../../releases/window.ts";
+import { findWindowIn, isInside, mayChangeAt, nextChangeAt, parseWindow, windowForm } from "../../releases/window.ts";
 
 describe("change window", () => {
   it("reads days, times and time zone", () => {
     assert.deepEqual(parseWindow("mon-thu 09:00-16:30 Europe/Berlin"), {
+      kind: "allow",
       days: [0, 1, 2, 3],
       fromMinute: 540,
       toMinute: 990,
@@ -25,11 +26,15 @@ describe("change window", () => {
     "mon-xyz 09:00-10:00 UTC",
     "mon 09:00-10:00 Mars/Olympus",
     "mon 09:60-10:00 UTC",
+    "deny",
+    "deny 2027-02-30 to 2027-03-01 UTC",
+    "deny 2027-03-02 to 2027-03-01 UTC",
+    "allow mon 09:00-10:00 UTC",
   ]) {
     it(`refuses "${line}", saying what a window looks like`, () => {
       assert.equal(findWindowIn(line), undefined);
       assert.throws(() => parseWindow(line), {
-        message: `"${line}" is no change window; allowed are days, local time from-to on one day and time zone, such as mon-thu 09:00-16:00 Europe/Berlin; correct windows in the stack file`,
+        message: `"${line}" is no change window; allowed are ${windowForm}; correct windows in the stack file`,
       });
     });
   }
@@ -53,6 +58,36 @@ describe("change window", () => {
     const windows = ["mon 09:00-10:00 UTC", "tue 09:00-10:00 UTC"];
     assert.equal(mayChangeAt(windows, new Date("2027-01-19T09:30:00Z")), true);
     assert.equal(mayChangeAt(windows, new Date("2027-01-20T09:30:00Z")), false);
+  });
+
+  it("denies before anything allows, weekly and for days with a date", () => {
+    const windows = [
+      "mon-fri 09:00-16:00 Europe/Berlin",
+      "deny fri 12:00-24:00 Europe/Berlin",
+      "deny 2027-12-20 to 2028-01-02 Europe/Berlin",
+    ];
+    const at = (time: string) => mayChangeAt(windows, new Date(time));
+    assert.equal(at("2027-01-22T10:59:00Z"), true);
+    assert.equal(at("2027-01-22T11:00:00Z"), false, "friday noon in Berlin");
+    assert.equal(at("2027-12-17T10:00:00Z"), true);
+    assert.equal(at("2027-12-20T10:00:00Z"), false, "the first day of the freeze");
+    assert.equal(at("2027-12-31T10:00:00Z"), false);
+    assert.equal(at("2028-01-03T10:00:00Z"), true, "the day behind it");
+    assert.equal(mayChangeAt(["deny sun 00:00-24:00 UTC"], new Date("2027-01-18T10:00:00Z")), true);
+    assert.equal(mayChangeAt(["deny sun 00:00-24:00 UTC"], new Date("2027-01-17T10:00:00Z")), false);
+  });
+
+  it("says when it opens next, to the minute, over a freeze too, or that it does not", () => {
+    const next = (windows: string[], from: string) => nextChangeAt(windows, new Date(from))?.toISOString();
+    const hours = "mon-thu 09:00-16:00 Europe/Berlin";
+    assert.equal(next([hours], "2027-01-18T10:00:30Z"), "2027-01-18T10:01:00.000Z");
+    assert.equal(next([hours], "2027-01-21T15:00:00Z"), "2027-01-25T08:00:00.000Z");
+    assert.equal(
+      next([hours, "deny 2027-01-25 to 2027-01-26 Europe/Berlin"], "2027-01-21T15:00:00Z"),
+      "2027-01-27T08:00:00.000Z",
+    );
+    assert.equal(next(["mon 09:07-09:09 UTC"], "2027-01-17T00:00:00Z"), "2027-01-18T09:07:00.000Z");
+    assert.equal(next(["deny mon-sun 00:00-24:00 UTC"], "2027-01-17T00:00:00Z"), undefined);
   });
 
   it("is open for exactly its minutes of a week", () => {

@@ -30,6 +30,7 @@ export const quiet: StackReport = {
   changes: [],
   counts: { create: 0, update: 0, replace: 0, delete: 0 },
   risks: [],
+  gates: [],
   remarks: [],
   releaseNotes: [],
   digest: "0c1f5b7a99e2d310",
