@@ -2,9 +2,11 @@ import { Command, CommanderError } from "commander";
 import { registerApprove } from "./approve.ts";
 import { registerBackup } from "./backup.ts";
 import { registerCheck } from "./check.ts";
+import { registerCompletion } from "./completion.ts";
 import { registerDecommission } from "./decommission.ts";
 import { registerDiff } from "./diff.ts";
 import { registerDoctor } from "./doctor.ts";
+import { registerEvidence } from "./evidence.ts";
 import { registerFinalize } from "./finalize.ts";
 import { registerHold } from "./hold.ts";
 import { registerHistory } from "./history.ts";
@@ -13,6 +15,7 @@ import { registerKeep } from "./keep.ts";
 import { registerKeys } from "./keys.ts";
 import { registerLint } from "./lint.ts";
 import { registerMaintenance } from "./maintenance.ts";
+import { registerPapers } from "./papers.ts";
 import { registerPromote } from "./promote.ts";
 import { registerReport } from "./report.ts";
 import { registerRescind } from "./rescind.ts";
@@ -36,6 +39,8 @@ const registrations = [
   registerFinalize,
   registerVerify,
   registerHistory,
+  registerPapers,
+  registerEvidence,
   registerKeep,
   registerTenant,
   registerMaintenance,
@@ -48,6 +53,7 @@ const registrations = [
   registerImages,
   registerDoctor,
   registerLint,
+  registerCompletion,
 ];
 
 const lessons = `

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { parse } from "yaml";
+import { emptyFacts } from "../../../coordinator/environment-facts.ts";
+import { gate } from "../../../coordinator/gate/gate.ts";
+import type { PaperFacts } from "../../../coordinator/paper/paper-facts.ts";
+import { announcement, changelog, releaseNotes, tenantNotes } from "../../../coordinator/paper/release-notes.ts";
+import { releasePlan } from "../../../coordinator/paper/release-plan.ts";
+import { runbook } from "../../../coordinator/paper/runbook.ts";
+import { waysBack } from "../../../coordinator/way-back.ts";
+import { allReleases, getRelease } from "../../../releases/catalog.ts";
+import { parseEnvironment } from "../../../releases/environment.ts";
+import { pinOf } from "../../../releases/pin.ts";
+import { faultOf } from "../../docs/known-commands.ts";
+import { simpleCommands } from "../../docs/shell-words.ts";
+import { stackText } from "../command-fixture.ts";
+
+const to = getRelease("r2");
+const [r1, r2] = [pinOf(getRelease("r1")), pinOf(to)];
+const raw = (parse(stackText) as { config: Record<string, object> }).config["release-coordinator:environment"] ?? {};
+const environment = parseEnvironment({
+  ...raw,
+  planned: { r2: "2027-01-18" },
+  waves: [
+    { name: "canary", selector: { tags: ["canary"] }, soakHours: 24 },
+    { name: "general", selector: { rest: true } },
+  ],
+});
+const facts = {
+  ...emptyFacts(environment),
+  waves: new Map([
+    ["canary", [{ id: "acme", pin: r1, states: [] } as never]],
+    ["general", []],
+  ]),
+  holds: [
+    {
+      id: 1,
+      environment: "dev",
+      hashes: [],
+      who: "ben",
+      why: "audit <b>\n# Approved",
+      since: new Date("2027-01-17T09:00:00Z"),
+    },
+  ],
+};
+const pins = { canary: { now: r2, back: r1 }, general: { now: r2, back: r1 } };
+const paper: PaperFacts = {
+  environment,
+  to,
+  facts,
+  gates: [gate({ id: "blocker:vault-healthy", title: "t", outcome: "go", evidence: "Vault of region local: active" })],
+  migrations: [
+    {
+      wave: "canary",
+      pin: r2,
+      tenants: 1,
+      moving: 1,
+      dirty: 0,
+      mirrors: [
+        {
+          mirror: "prompt-encryption",
+          step: "build",
+          tenants: 1,
+          rows: 318_220,
+          bytes: 1,
+          diskBytes: 1,
+          seconds: 64,
+          rateFrom: "measured",
+          isFinalized: false,
+        },
+      ],
+      after: [],
+      obstacles: [],
+    },
+  ],
+  waysBack: waysBack(pins, facts),
+  entries: [],
+  unseen: [],
+  now: new Date("2027-01-18T09:00:00Z"),
+};
+const all = (on: PaperFacts) => ({
+  notes: releaseNotes(on),
+  tenant: tenantNotes(on, "acme"),
+  changelog: changelog(on, allReleases()),
+  announcement: announcement(on),
+  plan: releasePlan(on),
+  runbook: runbook(on),
+});
+
+describe("papers", function () {
+  this.timeout(60_000);
+
+  it("say for an environment and for a tenant what comes, what breaks, and who has it", () => {
+    const { notes, tenant, changelog: changes, announcement: words } = all(paper);
+    assert.match(notes, /^# Release Preview \(`r2@\w+`\) in dev\n/);
+    assert.match(notes, /## What breaks\n\nNothing\.[^]*## Known issues\n\n- Prompt titles/);
+    assert.match(notes, /- canary: `r1@\w+`, 1 tenants/);
+    assert.match(
+      tenant,
+      /`acme` is in wave canary of dev and runs `r1@\w+` and moves with its wave\.\n\nPlanned for 2027-01-18\./,
+    );
+    assert.throws(() => tenantNotes(paper, "nobody"), /no wave of dev has the tenant nobody; coordinator status/);
+    assert.match(changes, /## Release Preview 2\.0\.0[^]*## .* 1\.0\.0/);
+    assert.doesNotMatch(changes, /\(`r3@/);
+    assert.match(words, /Nothing that clients use goes away/);
+  });
+
+  it("plan the waves in their order with rows, minutes, soaks and the point of no instant return", () => {
+    const { plan } = all(paper);
+    assert.match(plan, /1\. wave canary: `r1@\w+` → `r2@\w+`, 1 tenants, 318220 rows, about 64 s/);
+    assert.match(plan, /then 24 hours before the next wave\n2\. wave general/);
+    assert.match(plan, /3\. when nobody wants to go back: `coordinator finalize prompt-encryption --env dev`/);
+    assert.match(plan, /Vault is healthy, its audit device writes: \*\*go\*\* by machine/);
+    assert.match(plan, /Security has signed: a person says so/);
+  });
+
+  it("name only commands that exist, with this environment's values", async () => {
+    for (const text of Object.values(all(paper))) {
+      const spans = [...text.matchAll(/`(coordinator [^`]+)`/g)].map(([, line = ""]) => line);
+      const blocks = [...text.matchAll(/```sh\n([^]*?)```/g)].flatMap(([, block = ""]) => block.trim().split("\n"));
+      for (const line of [...spans, ...blocks]) {
+        const [words = []] = simpleCommands(line);
+        assert.equal(await faultOf(words), undefined, line);
+      }
+    }
+    assert.match(
+      runbook(paper),
+      /coordinator promote r2 --env dev --wave canary\ncoordinator promote r2 --env dev --wave general/,
+    );
+  });
+
+  it("say what going back does not restore, and how long it takes", () => {
+    const text = runbook(paper);
+    assert.match(text, /### What going back does not restore[^]*revision `0002`[^]*keys and keysets in Vault stay/);
+    assert.match(text, /- wave canary: `r2@\w+` to `r1@\w+`: go/);
+  });
+
+  it("show control characters, HTML, mentions and headings of others as text that does nothing", () => {
+    const evil = '\u001b[2J</details>\n\n# Approved by @security <img src="https://evil.example"> [x](javascript:1) ';
+    const release = { ...to, title: evil, notes: [evil], knownIssues: [{ id: "x", text: evil }] };
+    for (const text of Object.values(all({ ...paper, to: release, unseen: [evil] })).map((each) =>
+      each.replaceAll(/(`+)[^\n]*?\1/g, ""),
+    )) {
+      assert.ok(!text.includes("\u001b"));
+      assert.doesNotMatch(text, /<img|<\/details>|@security|(?<!\\)\]\(javascript|^# Approved|https:\/\/evil/m);
+    }
+    assert.match(runbook(paper), /by ben: audit &lt;b&gt; \\# Approved/);
+  });
+});
