@@ -14,6 +14,7 @@ import { roundTrip } from "./round-trip.ts";
 import { servers } from "./servers.ts";
 import { selfTest } from "./self-test.ts";
 import { tamper } from "./tamper.ts";
+import { trust } from "./trust.ts";
 
 /** Every drill, in the order in which they are described. */
 export const allDrills: readonly Drill[] = [
@@ -32,4 +33,5 @@ export const allDrills: readonly Drill[] = [
   restore,
   selfTest,
   refusals,
+  trust,
 ];

@@ -18,4 +18,5 @@ export const testedCases: Readonly<Record<string, number>> = {
   restore: 5,
   "self-test": 3,
   refusals: 8,
+  trust: 200,
 };
