@@ -13,7 +13,9 @@ export function windowGate({ windows }: Environment, now: Date): Gate {
   return gate({
     ...made,
     outcome: "needs-human",
-    evidence: `no change window is open now (${named}); ${next === undefined ? `none opens within ${horizonDays} days` : `the next one opens at ${next.toISOString()}`}`,
+    evidence: `no change window is open now (${named}); repeat inside one, ${
+      next === undefined ? `none opens within ${horizonDays} days` : `the next one opens at ${next.toISOString()}`
+    }`,
     eligibleAt: next?.toISOString() ?? null,
   });
 }
