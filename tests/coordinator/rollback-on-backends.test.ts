@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import { openBackendFiles } from "../../coordinator/backend/backend-files.ts";
 import { createDatabase, databaseUrl, dropDatabase } from "../servers.ts";
 import { S3Server, s3Credentials } from "./backend/s3-server.ts";
@@ -62,7 +63,9 @@ for (const kind of ["s3", "postgres"] as const)
       await writeFile(path, JSON.stringify(state));
       await stack.pulumi("stack", "import", "--stack", "dev", "--file", path);
       const before = /^encryptionsalt: .*$/m.exec(await fixture.fileText())?.[0];
-      await stack.pulumi("stack", "change-secrets-provider", "passphrase", "--stack", "dev");
+      // Asks for the new passphrase, twice.
+      const change = ["stack", "change-secrets-provider", "passphrase", "--stack", "dev", "--non-interactive"];
+      await execa("pulumi", change, { cwd: stack.program, env: stack.variables, input: "test\ntest\n" });
       assert.notEqual(/^encryptionsalt: .*$/m.exec(await fixture.fileText())?.[0], before, "the salt is another one");
       const run = await stack.coordinator("rollback", "dev", "--reason", "error rate");
       assert.equal(run.code, 0, run.stdout + run.stderr);
