@@ -214,7 +214,12 @@ export class RefusalWorld {
 
   /** Everything that a refused run must leave alone; that somebody tried may be added to the evidence. */
   async fingerprint(): Promise<Fingerprint> {
-    const files = [join(this.backend, ".pulumi"), this.stackFile, join(this.folder, "flags.json"), join(this.folder, "images.json")];
+    const files = [
+      join(this.backend, ".pulumi"),
+      this.stackFile,
+      join(this.folder, "flags.json"),
+      join(this.folder, "images.json"),
+    ];
     const parts = await Promise.all([
       filesFingerprint(this.folder, files),
       postgresFingerprint(this.servers),
