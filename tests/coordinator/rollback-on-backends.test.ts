@@ -19,7 +19,9 @@ for (const kind of ["s3", "postgres"] as const)
     before(async () => {
       if (kind === "s3") server = await S3Server.start();
       else await createDatabase("rc_pulumi_state");
-      url = server ? await server.makeBucket("state") : `${databaseUrl("rc_pulumi_state")}?sslmode=disable`;
+      url = server
+        ? await server.makeBucket("state")
+        : `${databaseUrl("rc_pulumi_state")}?sslmode=disable`.replace(/^postgresql:/, "postgres:");
       fixture = await CommandFixture.open({ PULUMI_BACKEND_URL: url, ...s3Credentials });
       fixture.world.members["general"] = [];
       await fixture.dev("tenant", "onboard", "cmd-acme", "--tags", "canary");
