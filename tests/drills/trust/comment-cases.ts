@@ -91,9 +91,7 @@ export const commentCases: readonly DrillCase[] = [
   comment(
     "release notes with terminal escapes and invisible characters",
     () => notes("fine\u001b[2K\u001b]0;gone\u0007\u0000\u202ereversed\u200b\ufeff"),
-    (text) =>
-       
-      assert.doesNotMatch(text, /[\u0000-\u0008\u001b\u202e\ufeff]/),
+    (text) => assert.doesNotMatch(text, /[\u0000-\u0008\u001b\u202e\ufeff]/),
   ),
   comment(
     "release notes with a link, a table and a fence",
