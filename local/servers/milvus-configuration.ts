@@ -56,8 +56,9 @@ export function milvusConfiguration(place: MilvusPlace): Readonly<Record<string,
     common: {
       storageType: "local",
       gracefulStopTimeout: 3,
-      // After a kill its parts wait until the sessions of the ones before have run out: 30 s by default.
-      session: { ttl: 5, retryTimes: 30 },
+      // After a kill its parts wait until the sessions of the ones before have run out. Shorter ones run out by themselves on a
+      // busy machine, and Milvus then ends itself (seen with 5 s).
+      session: { ttl: 30, retryTimes: 30 },
       security: { authorizationEnabled: true },
     },
     quotaAndLimits: { enabled: true },
