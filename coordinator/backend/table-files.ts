@@ -18,30 +18,33 @@ export async function openTable(url: string): Promise<BackendFiles> {
   });
   // An idle session that the server ends is replaced at the next query.
   pool.on("error", () => undefined);
-  return new TableFiles(pool, pg.escapeIdentifier(table));
+  // Pulumi takes the path of any backend URL for a folder, and here the path is the database's name.
+  return new TableFiles(pool, pg.escapeIdentifier(table), `${parsed.pathname.replace(/^\/+|\/+$/g, "")}/`);
 }
 
 class TableFiles implements BackendFiles {
   readonly #pool: pg.Pool;
   readonly #table: string;
+  readonly #folder: string;
 
-  constructor(pool: pg.Pool, table: string) {
+  constructor(pool: pg.Pool, table: string, folder: string) {
     this.#pool = pool;
     this.#table = table;
+    this.#folder = folder;
   }
 
   async list(prefix: string): Promise<string[]> {
     const { rows } = await this.#pool.query<{ key: string }>(
       `SELECT key FROM ${this.#table} WHERE starts_with(key, $1) ORDER BY key COLLATE "C"`,
-      [prefix],
+      [this.#folder + prefix],
     );
-    return rows.map(({ key }) => key);
+    return rows.map(({ key }) => key.slice(this.#folder.length));
   }
 
   async read(key: string): Promise<string | undefined> {
     const { rows } = await this.#pool.query<{ data: string | null }>(
       `SELECT data ->> 'data' AS data FROM ${this.#table} WHERE key = $1`,
-      [key],
+      [this.#folder + key],
     );
     const [row] = rows;
     return row && Buffer.from(row.data ?? "", "base64").toString("utf8");
@@ -51,7 +54,7 @@ class TableFiles implements BackendFiles {
     const data = JSON.stringify({ data: Buffer.from(text).toString("base64") });
     const { rowCount } = await this.#pool.query(
       `INSERT INTO ${this.#table} (key, data) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`,
-      [key, data],
+      [this.#folder + key, data],
     );
     return rowCount === 1;
   }
