@@ -1,7 +1,7 @@
-import { DataType } from "@zilliz/milvus2-sdk-node";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MilvusError } from "./milvus-error.ts";
 import type { MilvusSession } from "./session.ts";
+import { dataTypes } from "./wire.ts";
 
 /** How a collection compares vectors. */
 export type VectorMetric = "COSINE" | "IP" | "L2";
@@ -160,10 +160,10 @@ async function createCollection(session: MilvusSession, spec: CollectionSpec): P
       consistency_level: "Strong",
       num_partitions: spec.partitions ?? 1,
       fields: [
-        { name: fields.id, data_type: DataType.VarChar, is_primary_key: true, max_length: idLimitBytes },
-        { name: fields.tenant, data_type: DataType.VarChar, is_partition_key: true, max_length: tenantLimitBytes },
-        { name: fields.version, data_type: DataType.Int64 },
-        { name: fields.vector, data_type: DataType.FloatVector, dim: spec.dimension },
+        { name: fields.id, data_type: dataTypes.varChar, is_primary_key: true, max_length: idLimitBytes },
+        { name: fields.tenant, data_type: dataTypes.varChar, is_partition_key: true, max_length: tenantLimitBytes },
+        { name: fields.version, data_type: dataTypes.int64 },
+        { name: fields.vector, data_type: dataTypes.floatVector, dim: spec.dimension },
       ],
     }),
   );

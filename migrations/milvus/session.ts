@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MilvusClient } from "@zilliz/milvus2-sdk-node";
+import type { MilvusClient } from "@zilliz/milvus2-sdk-node";
 import { MilvusError } from "./milvus-error.ts";
 import { requireSuccess, tellFault } from "./reply.ts";
 
@@ -40,7 +40,9 @@ export class MilvusSession {
   /** @throws {MilvusError} */
   static async open(access: MilvusAccess): Promise<MilvusSession> {
     const { address, username, password, database = "default", replyMs = 60_000 } = access;
-    const client = new MilvusClient({
+    // Loaded when it is needed: every worker process would wait for it, also those that never speak to Milvus.
+    const sdk = await import("@zilliz/milvus2-sdk-node");
+    const client = new sdk.MilvusClient({
       address,
       username,
       password,
