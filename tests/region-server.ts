@@ -19,8 +19,11 @@ export class RegionServer {
     this.url = url;
   }
 
-  /** Starts it with the roles of `createRoles` and an empty database `rc_registry`. */
-  static async start(): Promise<RegionServer> {
+  /**
+   * Starts it with the roles of `createRoles` and an empty database `rc_registry`.
+   * @param isEmpty leaves both to the program. @default false
+   */
+  static async start({ isEmpty = false }: { readonly isEmpty?: boolean } = {}): Promise<RegionServer> {
     const folder = await mkdtemp(join(tmpdir(), "release-coordinator-region-"));
     await chmod(folder, 0o711); // PostgreSQL's account must get through to its data
     const args = {
@@ -34,6 +37,7 @@ export class RegionServer {
     try {
       const { url } = await startPostgres(args);
       const server = new RegionServer(folder, args, url);
+      if (isEmpty) return server;
       await createRoles(url);
       await server.query("postgres", "CREATE DATABASE rc_registry OWNER rc_migrator");
       return server;

@@ -50,7 +50,7 @@ if (hasKeeper) runtime.keeper("eu-keeper", { environment: environment.name, regi
 export interface Knobs {
   readonly releases: readonly ("r1" | "r2")[];
   readonly hasKeeper?: boolean;
-  /** Services whose image no registry has. */
+  /** Images that no registry has, by `<release>/<service>`. */
   readonly absent?: readonly string[];
   /** Digit that all other digests consist of; another one is another image. @default "1" */
   readonly digit?: string;
@@ -134,7 +134,7 @@ export class ClusterStack {
     const images: Record<string, { image: string; digest: string }> = {};
     for (const release of ["r1", "r2"])
       for (const { name } of getRelease(release).services) {
-        const own = absent.includes(name) ? absentDigit : digit;
+        const own = absent.includes(`${release}/${name}`) ? absentDigit : digit;
         images[`${release}/${name}`] = { image: imageOf(name, own), digest: `sha256:${own.repeat(64)}` };
       }
     images["keeper"] = { image: imageOf("keeper", digit), digest: `sha256:${digit.repeat(64)}` };

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { lookAtClusters } from "../../coordinator/doctor/clusters.ts";
+import type { Environment } from "../../releases/environment.ts";
 import { buildMinutes, ClusterStack, imageOf } from "./cluster-stack.ts";
 
 interface Named {
@@ -14,18 +16,8 @@ interface Labelled {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
 }
 
-interface Quota {
-  readonly status: Readonly<Record<"hard" | "used", Readonly<Record<"limits.memory", string>>>>;
-}
-
 const isReady = ({ conditions = [] }: Pod["status"]): boolean =>
   conditions.some(({ type, status }) => type === "Ready" && status === "True");
-
-/** A quantity as the quota controller writes it. */
-function mebibytes(quantity: string): number {
-  const [, digits = "", unit = ""] = /^(\d+)(Ki|Mi|Gi)?$/.exec(quantity) ?? assert.fail(quantity);
-  return Number(digits) * ({ Ki: 1 / 1024, Mi: 1, Gi: 1024 }[unit] ?? 1 / 1_048_576);
-}
 
 /** Two minutes on a busy machine. */
 async function eventually(isSo: () => Promise<boolean>): Promise<void> {
@@ -106,14 +98,21 @@ describe("a fleet in a real cluster", function () {
     });
   });
 
-  it("says in the pod's own words why a service does not become healthy, and keeps the old pods running", async () => {
-    const run = await world.up({ releases: ["r2"], hasKeeper: true, startSeconds: 2, absent: ["observability"] });
+  it("says in the pod's own words why a service does not become healthy, and leaves the other fleet alone", async () => {
+    const before = await world.list<Pod>(within("api/v1", "pods"));
+    const run = await world.up({
+      releases: ["r1", "r2"],
+      hasKeeper: true,
+      startSeconds: 2,
+      absent: ["r1/knowledge-rag"],
+    });
     assert.notEqual(run.exitCode, 0);
     assert.match(run.text, /ImagePullBackOff/);
-    assert.match(run.text, /Back-off pulling image \\?"images\.example\/rc\/observability@sha256:0{64}/);
-    const pods = await world.list<Pod>(within("api/v1", "pods"));
-    const ready = pods.filter(({ metadata, status }) => metadata.name.startsWith("observability-") && isReady(status));
-    assert.equal(ready.length, 2);
+    assert.match(run.text, /Back-off pulling image \\?"images\.example\/rc\/knowledge-rag@sha256:0{64}/);
+    const made = await world.list<Named>("/apis/apps/v1/namespaces/staging-r1/deployments");
+    assert.deepEqual(namesOf(made), ["knowledge-rag", "platform-api"], "nothing starts that depends on it");
+    const running = (pods: readonly Pod[]) => namesOf(pods.filter(({ status }) => isReady(status)));
+    assert.deepEqual(running(await world.list<Pod>(within("api/v1", "pods"))), running(before));
   });
 
   it("takes back what another field manager has changed by hand, with the next change of that object", async () => {
@@ -138,57 +137,43 @@ describe("a fleet in a real cluster", function () {
     assert.equal(spec.template.spec.containers[0]?.image, imageOf("observability", "2"));
   });
 
-  it("adopts a namespace and a quota that are there already, and closes them", async () => {
+  it("adopts what is there already, and stops at the service whose pods somebody else's quota refuses", async () => {
+    const quotas = "/api/v1/namespaces/staging-r1/resourcequotas";
+    const quota = (name: string, pods: string) => ({ metadata: { name }, spec: { hard: { pods } } });
     await world.ask("POST", "/api/v1/namespaces", { metadata: { name: "staging-r1", labels: { team: "ana" } } });
-    await world.ask("POST", "/api/v1/namespaces/staging-r1/resourcequotas", {
-      metadata: { name: "fleet" },
-      spec: { hard: { pods: "1" } },
-    });
+    await world.ask("POST", quotas, quota("fleet", "1"));
+    await world.ask("POST", quotas, quota("narrow", "0"));
     const run = await world.up({ releases: ["r1", "r2"], hasKeeper: true, startSeconds: 2, digit: "2" });
-    assert.equal(run.exitCode, 0, run.text);
+    assert.notEqual(run.exitCode, 0);
+    assert.match(run.text, /"staging-r1\/platform-api" failed to fully initialize/);
+    // Pulumi tells of pods that fail, not of those that are never made: why stands at the Deployment.
+    const stuck = await world.ask("GET", "/apis/apps/v1/namespaces/staging-r1/deployments/platform-api");
+    assert.match(
+      JSON.stringify(stuck.body),
+      /ReplicaFailure.*exceeded quota: narrow|exceeded quota: narrow.*ReplicaFailure/s,
+    );
+    assert.equal((await world.ask("DELETE", `${quotas}/narrow`)).status, 200);
+    const again = await world.up({ releases: ["r1", "r2"], hasKeeper: true, startSeconds: 2, digit: "3" });
+    assert.equal(again.exitCode, 0, again.text);
     const space = (await world.ask("GET", "/api/v1/namespaces/staging-r1")).body as Labelled;
     assert.equal(space.metadata.labels["team"], "ana");
     assert.equal(space.metadata.labels["pod-security.kubernetes.io/enforce"], "restricted");
-    const quota = (await world.ask("GET", "/api/v1/namespaces/staging-r1/resourcequotas/fleet")).body;
-    assert.equal((quota as { spec: { hard: { pods: string } } }).spec.hard.pods, "32");
+    const { body } = await world.ask("GET", `${quotas}/fleet`);
+    assert.equal((body as { spec: { hard: { pods: string } } }).spec.hard.pods, "32");
   });
 
-  it("stops at the service whose new pods would exceed the quota, and goes on when there is room", async () => {
-    // Somebody else's pod takes what the fleet has kept for replacing its own.
-    const greedy = { requests: { cpu: "1m", memory: "1Mi" }, limits: { memory: "1Mi" } };
-    const pods = within("api/v1", "pods");
-    const room = (await world.ask("GET", `${within("api/v1", "resourcequotas")}/fleet`)).body as Quota;
-    const left = mebibytes(room.status.hard["limits.memory"]) - mebibytes(room.status.used["limits.memory"]);
-    greedy.requests.memory = greedy.limits.memory = `${left}Mi`;
-    const taken = await world.ask("POST", pods, {
-      metadata: { name: "greedy" },
-      spec: {
-        automountServiceAccountToken: false,
-        securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: "RuntimeDefault" } },
-        containers: [
-          {
-            name: "greedy",
-            image: "images.example/greedy",
-            resources: greedy,
-            securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
-          },
-        ],
-      },
-    });
-    assert.equal(taken.status, 201, JSON.stringify(taken.body));
-    const run = await world.up({ releases: ["r1", "r2"], hasKeeper: true, startSeconds: 2, digit: "3" });
-    assert.notEqual(run.exitCode, 0);
-    assert.match(run.text, /"staging-r2\/platform-api" failed to fully initialize/);
-    // Pulumi tells of pods that fail, not of those that are never made: why stands at the Deployment.
-    const stuck = await world.ask("GET", `${within("apis/apps/v1", "deployments")}/platform-api`);
-    assert.match(JSON.stringify(stuck.body), /ReplicaFailure.*exceeded quota: fleet/s);
-    assert.equal((await world.ask("DELETE", `${pods}/greedy`)).status, 200);
-    const again = await world.up({ releases: ["r1", "r2"], hasKeeper: true, startSeconds: 2, digit: "3" });
-    assert.equal(again.exitCode, 0, again.text);
-  });
-
-  it("fails naming the region's API server when it is away, and goes on when it is back", async () => {
+  it("fails, as doctor does, when the region's API server is away, and goes on when it is back", async () => {
+    const look = async (context: string) => {
+      const cluster = { context, kubeconfig: "env:RC_TEST_KUBECONFIG" };
+      const regions = [{ name: "eu", cluster }] as unknown as Environment["regions"];
+      const [finding] = await lookAtClusters({ regions } as Environment);
+      return `${finding?.outcome} ${finding?.found}`;
+    };
+    process.env["RC_TEST_KUBECONFIG"] = world.cluster.kubeconfig;
+    assert.equal(await look("eu"), `go ${world.cluster.server} answers in context eu`);
+    assert.match(await look("us"), /^no-go .* has no context us; there are: eu$/);
     await world.stop();
+    assert.match(await look("eu"), /^no-go https:\S+ does not answer: .*ECONNREFUSED/);
     const lost = await world.up({ releases: ["r2"], hasKeeper: true, startSeconds: 2, digit: "3" });
     assert.notEqual(lost.exitCode, 0);
     assert.match(lost.text, /eu-cluster|unreachable|connection refused/);
