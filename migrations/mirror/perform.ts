@@ -87,7 +87,7 @@ export async function perform(
         ? `another run has taken over: ${clean.message}`
         : tellServerFault(clean, job.tenant, resolveReference(job.region.postgresUrl));
   }
-  const counts = await takeStock(run).catch(() => emptyStock);
+  const counts = await standing(run);
   await run?.end();
   await Promise.all(opened.map((client) => client.end().catch(() => {})));
   return {
@@ -110,16 +110,29 @@ async function readKnownShapes(client: pg.Client, goal: MirrorGoal): Promise<Pai
 type Stock = Pick<TenantResult, "positions" | "rows" | "bytes" | "dirty">;
 const emptyStock: Stock = { positions: {}, rows: 0, bytes: 0, dirty: 0 };
 
-async function takeStock(run: Run | undefined): Promise<Stock> {
+/** What the ledger says at the end; asked anew when the session has broken, since the work may have been done all the same. */
+async function standing(run: Run | undefined): Promise<Stock> {
   if (run === undefined) return emptyStock;
-  const { control } = run.sessions;
-  const ledger = await readMirrors(control);
+  try {
+    return await takeStock(run.sessions.control);
+  } catch {
+    const options = { ...run.connection, applicationName: `rc-mirror ${run.job.tenant} standing`, isReadOnly: true };
+    const client = await connect(options).catch(() => undefined);
+    if (client === undefined) return emptyStock;
+    return await takeStock(client)
+      .catch(() => emptyStock)
+      .finally(() => client.end().catch(() => {}));
+  }
+}
+
+async function takeStock(client: pg.Client): Promise<Stock> {
+  const ledger = await readMirrors(client);
   let [rows, bytes] = [0, 0];
   for (const mirror of ledger.keys()) {
-    const totals = await readTotals(control, mirror);
+    const totals = await readTotals(client, mirror);
     rows += totals.rows;
     bytes += totals.bytes;
   }
   const positions = Object.fromEntries([...ledger.values()].map((state) => [state.mirror, state.position]));
-  return { positions, rows, bytes, dirty: await countDirty(control) };
+  return { positions, rows, bytes, dirty: await countDirty(client) };
 }

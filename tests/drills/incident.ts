@@ -212,6 +212,8 @@ async function suffer(
   const told = `the run ended ${result?.status}: ${result?.reason ?? ""}`;
   if (expected === "finishes by itself") {
     if (result?.status !== "done") throw new Error(told);
+    const { "prompt-encryption": stands } = result.positions;
+    if (stands !== phase.to) throw new Error(`${told}, and says that the tenant is ${stands}; it is ${phase.to}`);
     return;
   }
   if (result?.status !== "failed" || !expected.test(result.reason ?? "")) throw new Error(told);
