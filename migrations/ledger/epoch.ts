@@ -83,7 +83,9 @@ export async function takeOver(
     );
     return new Map(taken.rows.map((row) => [row.mirror, BigInt(row.epoch)]));
   } catch (error) {
-    if (stateOf(error) === sqlState.adminShutdown) throw new TakenOverError("terminated by another run's takeover");
+    // A server that stops says the same as a takeover that ends this session; but then nobody is there any more.
+    if (stateOf(error) === sqlState.adminShutdown && (await answers(operator)))
+      throw new TakenOverError("terminated by another run's takeover");
     if (stateOf(error) !== sqlState.lockNotAvailable) throw withoutRows(error);
     throw new LedgerError(
       `rc.mirror of database ${client.database} stays locked by ${strangers.join(", ") || "a session that has just ended"}; ` +
@@ -119,6 +121,13 @@ export async function holdEpoch(
     );
   }
   return state;
+}
+
+function answers(session: pg.Client): Promise<boolean> {
+  return session.query("SELECT").then(
+    () => true,
+    () => false,
+  );
 }
 
 /** What somebody has asked of the run. @throws {CancelledError} @throws {PausedError} */

@@ -137,7 +137,10 @@ export function incidentCase(incident: Incident): DrillCase {
         as: {},
         strikes: (happened) => pending.push(happened),
       };
-      try {
+      const faults: unknown[] = [];
+      // A fault on the way out must not hide the first one, which is the reason.
+      const note = (fault: unknown): void => void faults.push(fault);
+      const play = async (): Promise<void> => {
         const mend = await incident.strike(scene);
         if (incident.hasWaiting !== false) traffic.start();
         try {
@@ -145,16 +148,20 @@ export function incidentCase(incident: Incident): DrillCase {
           if (postgres.isWaiting || vault.isWaiting)
             throw new Error(`${name}: the run ended before the incident, at ${moment}`);
           await Promise.all(pending);
-        } finally {
-          await mend?.();
+        } catch (fault) {
+          note(fault);
+          if (!postgres.isWaiting && !vault.isWaiting) await Promise.allSettled(pending); // what is half stopped cannot start
         }
+        await mend?.();
+        if (faults.length > 0) return;
         if (expected !== "finishes by itself") await assertUnmoved(tenant, phase);
         await tenant.move(phase.kind, phase.release);
         if (phase.kind === "prepare") await tenant.move("cutover", phase.release);
         if (incident.hasWaiting === false) await traffic.burst(2);
-      } finally {
-        await traffic.stop();
-      }
+      };
+      await play().catch(note);
+      await traffic.stop().catch(note);
+      if (faults.length > 0) throw faults[0];
       await judge(tenant, traffic.log, phase.release === r2 ? "switched" : "mirroring");
       return isMomentUsed ? `${name}, ${[moment, nth].join(" ")}` : name;
     },

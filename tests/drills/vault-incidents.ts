@@ -28,8 +28,19 @@ export const vaultIncidents: readonly Incident[] = [
     },
   },
   {
-    title: "Vault is sealed and stays so, and nothing waits",
-    phases: ["cutover", "rollback"],
+    // The way forward asks for the keys that the release will need, and that the ledger is signed with.
+    title: "Vault is sealed and stays so before the way forward, and nothing waits",
+    phases: ["cutover"],
+    hasWaiting: false,
+    expected: sealed,
+    async strike({ servers }) {
+      await servers.sealVault();
+      return () => servers.startVault();
+    },
+  },
+  {
+    title: "Vault is sealed and stays so before the way back, and nothing waits",
+    phases: ["rollback"],
     hasWaiting: false,
     expected: "finishes by itself",
     async strike({ servers }) {

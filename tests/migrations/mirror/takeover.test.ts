@@ -150,6 +150,33 @@ describe("two runs on one tenant", function () {
     assert.equal(epochs.get("prompt-encryption"), 1n);
   });
 
+  it("tells a takeover that ends its session from a server that stops", async () => {
+    await ensureMirror(tenant.admin, "prompt-encryption");
+    const ended = async (pids: (taker: number, operator: number) => number[]): Promise<unknown> => {
+      const [taker, operator] = [await session("rc-mirror new"), await session("op")];
+      const pidOf = async (client: pg.Client): Promise<number> =>
+        (await client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")).rows[0]?.pid ?? 0;
+      const [takerPid, operatorPid] = [await pidOf(taker), await pidOf(operator)];
+      await tenant.admin.query("BEGIN; SELECT FROM rc.mirror FOR UPDATE");
+      const taking = takeOver(taker, operator, ["prompt-encryption"], "test").then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      const waits = "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'";
+      while ((await tenant.admin.query(waits, [takerPid])).rowCount === 0) await sleep(10);
+      await tenant.admin.query(
+        "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) WITH ORDINALITY AS t(pid, nth) ORDER BY nth",
+        [pids(takerPid, operatorPid)],
+      );
+      const fault = await taking;
+      await tenant.admin.query("ROLLBACK");
+      return fault;
+    };
+    assert.ok((await ended((taker) => [taker])) instanceof TakenOverError);
+    const stopped = await ended((taker, operator) => [operator, taker]);
+    assert.ok(stopped instanceof Error && !(stopped instanceof TakenOverError), String(stopped));
+  });
+
   it("terminates a writer of the old epoch that does not end", async () => {
     const [old, taker, operator] = [
       await session("rc-mirror old"),
