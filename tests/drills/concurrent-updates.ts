@@ -127,6 +127,18 @@ export const concurrentUpdates: readonly DrillCase[] = [
     if (!isWhole) throw new Error(`the suspended tenant is ${position}, and routed to ${route}`);
     await world.registry.tenants.setStatus("suspended", "active", { ids });
   }),
+  meeting("a hold is written in the middle of a wave", async ({ world, tenant, update, wake }) => {
+    const { holds } = world.registry;
+    const { id } = await holds.place({ environment, hashes: [catalogR2.hash], who: "ana", why: "error rate" });
+    await wake();
+    const code = await update.ended();
+    if (code === 0 || !/general-cutover[^]*is held since .* \(by ana: error rate\)/.test(update.output))
+      throw new Error(`it ended with ${code}, it should name the hold: ${update.output}`);
+    const [route, position] = [await world.routeOf(tenant), await tenant.position()];
+    if (route !== catalogR1.pin || position !== "mirroring")
+      throw new Error(`the held tenant is ${position}, and routed to ${route}`);
+    await holds.release(environment, { ids: [id] });
+  }),
 ];
 
 /** The tenant is on its way, somebody comes, and in the end the next update brings it there. */
