@@ -156,9 +156,11 @@ class Part extends pulumi.ComponentResource {
   constructor(type, name) { super("release-coordinator:components:" + type, name); }
 }
 if (knobs.slowSeconds && !pulumi.runtime.isDryRun()) await new Promise((resolve) => setTimeout(resolve, knobs.slowSeconds * 1000));
+let before = [];
 for (const [wave, pins] of Object.entries(environment.pins)) {
   const finalize = environment.finalize?.[wave] ?? [];
-  new Node("cutover-" + wave, { wave, ...pins, finalize, ...(knobs.wave ?? {}) }, { parent: new Part("Wave", wave) });
+  const inputs = { wave, ...pins, finalize, ...(knobs.wave ?? {}) };
+  before = [new Node("cutover-" + wave, inputs, { parent: new Part("Wave", wave), dependsOn: before })];
 }
 for (const [name, value] of Object.entries(knobs.extra ?? {})) new Node(name, { value }, { parent: new Part("Database", name) });
 `;
