@@ -16,7 +16,8 @@ for (const kind of ["s3", "postgres"] as const)
     let server: S3Server | undefined;
     let url: string;
 
-    before(async () => {
+    before(async function () {
+      this.timeout(900_000); // the S3 server's packages are installed the first time
       if (kind === "s3") server = await S3Server.start();
       else await createDatabase("rc_pulumi_state");
       url = server

@@ -19,7 +19,8 @@ describe("files of a backend", function () {
   const backends = ["file", "s3", "s3 with a folder", "postgres"] as const;
   const urls = new Map<string, string>();
 
-  before(async () => {
+  before(async function () {
+    this.timeout(900_000); // the S3 server's packages are installed the first time
     Object.assign(process.env, s3Credentials);
     folder = await mkdtemp(join(tmpdir(), "backend-files-"));
     server = await S3Server.start();

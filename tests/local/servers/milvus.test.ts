@@ -10,13 +10,16 @@ import { findFreePort } from "../../../local/servers/free-port.ts";
 import { milvusPorts } from "../../../local/servers/milvus-configuration.ts";
 import { findMilvus, startMilvus, stopMilvus } from "../../../local/servers/milvus.ts";
 import type { MilvusArgs, RunningMilvus } from "../../../local/servers/milvus.ts";
+import { ensureMilvus } from "../../../local/toolchain/milvus.ts";
 import { isRunning } from "../../../local/servers/server-process.ts";
 
 describe("the embedded Milvus", function () {
   this.timeout(180_000);
   let folder: string;
   let args: MilvusArgs;
-  before(async () => {
+  before(async function () {
+    this.timeout(900_000); // fetched the first time
+    await ensureMilvus();
     folder = await mkdtemp(join(tmpdir(), "rc-milvus-"));
     args = {
       homeFolder: join(folder, "home"),
