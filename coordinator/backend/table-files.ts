@@ -13,6 +13,8 @@ export async function openTable(url: string): Promise<BackendFiles> {
     connectionString: parsed.href,
     application_name: "rc-coordinator",
     connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 15_000,
     max: 2,
     allowExitOnIdle: true,
   });

@@ -2,6 +2,7 @@ import { fork } from "node:child_process";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { type JobKind, type TenantJob, type TenantResult, untouched } from "./job.ts";
+import { watchOverdue } from "./overdue.ts";
 import type { OnProgress } from "./progress.ts";
 import type { WorkerOrder, WorkerReport } from "./worker.ts";
 
@@ -15,13 +16,16 @@ export interface PoolOptions {
   readonly onProgress?: OnProgress;
   /** Called with the process id of each worker as it starts; for drills. */
   readonly onWorker?: (tenant: string, pid: number) => void;
+  /** How long after its deadline a worker may stay silent before its server is asked about it. @default 30_000 */
+  readonly graceMs?: number;
   /** No further tenant is started once this is aborted; those under way go on. */
   readonly signal?: AbortSignal;
 }
 
 /**
  * Runs one wish on many tenants, each in a worker process of its own. A tenant that fails, or whose worker dies, never
- * stops another. Tenants whose turn comes after the deadline are `partial` without having been touched.
+ * stops another. Tenants whose turn comes after the deadline are `partial` without having been touched; a worker that is still
+ * there well after it is ended, unless its server is at work for it.
  *
  * @returns one result per job, in the order of the jobs
  * @throws {RangeError} concurrency out of range
@@ -76,8 +80,17 @@ async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): P
       env: { ...process.env, ...frugal.env },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
+    let overdue: string | undefined;
+    const watch = watchOverdue(job, {
+      graceMs: options.graceMs ?? 30_000,
+      onOverdue: (reason) => {
+        overdue = reason;
+        worker.kill("SIGKILL");
+      },
+    });
     const seconds = (): number => Math.round(performance.now() - startedAt) / 1000;
     worker.once("error", (error) => {
+      watch.abort();
       resolve({
         ...untouched(job.tenant, "failed", `its worker process did not start: ${error.message}`),
         seconds: seconds(),
@@ -89,7 +102,9 @@ async function runTenant(kind: JobKind, job: TenantJob, options: PoolOptions): P
       else options.onProgress?.(report.progress);
     });
     worker.once("exit", (code, signal) => {
-      const reason = `its worker process ended with ${signal ?? `code ${code}`} before it could report; what was committed is in the ledger, the next run goes on`;
+      watch.abort();
+      const ended = overdue ?? `its worker process ended with ${signal ?? `code ${code}`} before it could report`;
+      const reason = `${ended}; what was committed is in the ledger, the next run goes on`;
       resolve(result ?? { ...untouched(job.tenant, "failed", reason), seconds: seconds() });
     });
     if (worker.pid !== undefined) options.onWorker?.(job.tenant, worker.pid);

@@ -10,9 +10,17 @@ export interface ConnectOptions {
   readonly role?: string;
   /** Shown in pg_stat_activity: how a person recognises what holds a lock. */
   readonly applicationName: string;
+  /** Longest wait for an answer, milliseconds; for sessions that ask small questions. @default none */
+  readonly answerTimeoutMs?: number;
   /** Nothing can be written in this session, whatever the role may. @default false */
   readonly isReadOnly?: boolean;
 }
+
+/**
+ * A session that waits for an answer asks after this silence, in milliseconds, whether the other machine is still there; Node
+ * then gives it ten seconds. Most systems ask after two hours.
+ */
+export const keepAliveInitialDelayMillis = 15_000;
 
 /** Sessions of the engine carry this prefix; takeover and lock reports recognise their own by it. */
 export const engineApplicationPrefix = "rc-mirror";
@@ -47,7 +55,9 @@ export async function connect(options: ConnectOptions): Promise<pg.Client> {
     options: settings.join(" "),
     application_name: options.applicationName,
     keepAlive: true,
+    keepAliveInitialDelayMillis,
     connectionTimeoutMillis: 10_000,
+    ...(options.answerTimeoutMs === undefined ? {} : { query_timeout: options.answerTimeoutMs }),
   });
   // A terminated backend reports here as well as in the query under way; without a listener it would end the process.
   client.on("error", () => {});

@@ -1,5 +1,6 @@
 import pRetry from "p-retry";
 import pg from "pg";
+import { keepAliveInitialDelayMillis } from "../postgres/connect.ts";
 import { stateOf, withoutRows } from "../postgres/errors.ts";
 import { findServerMend, isBrokenConnection } from "../postgres/server-fault.ts";
 import { databaseUrl } from "../schema/database-url.ts";
@@ -43,6 +44,8 @@ export class RegistryPool implements RegistrySession {
       connectionString: databaseUrl(url, database, { role, isReadOnly, lockTimeoutMs: 10_000 }),
       application_name: "rc-registry",
       connectionTimeoutMillis: 10_000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis,
       max: 4,
       // A process must be able to end without closing us.
       allowExitOnIdle: true,

@@ -96,6 +96,8 @@ export interface Incident {
   readonly expected: "finishes by itself" | RegExp;
   /** It is this tenant's alone: another one, moved by the same pool at the same time, must not notice. */
   readonly isOfOneTenant?: true;
+  /** Time that the run has, seconds. @default 300 */
+  readonly runSeconds?: number;
   /** Vault and PostgreSQL know the tenant as one that nobody has moved before. */
   readonly isNewTenant?: true;
   /** The users write before, so that keys wait. @default true */
@@ -144,7 +146,7 @@ export function incidentCase(incident: Incident): DrillCase {
         const mend = await incident.strike(scene);
         if (incident.hasWaiting !== false) traffic.start();
         try {
-          await suffer(stage, phase, tenant, neighbour, scene, expected);
+          await suffer(stage, phase, tenant, neighbour, scene, incident);
           if (postgres.isWaiting || vault.isWaiting)
             throw new Error(`${name}: the run ended before the incident, at ${moment}`);
           await Promise.all(pending);
@@ -197,7 +199,7 @@ async function suffer(
   tenant: DrillTenant,
   neighbour: DrillTenant | undefined,
   scene: Scene,
-  expected: Incident["expected"],
+  { expected, runSeconds = 300 }: Incident,
 ): Promise<void> {
   const { postgres, vault, as } = scene;
   const region = proxiedRegion({
@@ -210,7 +212,8 @@ async function suffer(
     result = await tenant.start(phase.kind, phase.release, undefined, { region }).ended();
   } else {
     const pool = (await import(join(stage.migrationsFolder, "mirror", "pool.ts"))) as { runTenants: typeof runTenants };
-    const jobs = [tenant.job(phase.release, { region }), neighbour.job(phase.release)];
+    const deadlineMs = Date.now() + runSeconds * 1000;
+    const jobs = [tenant.job(phase.release, { region, deadlineMs }), neighbour.job(phase.release)];
     const results = await pool.runTenants(phase.kind, jobs, { concurrency: 2 });
     result = results[0];
     if (results[1]?.status !== "done")

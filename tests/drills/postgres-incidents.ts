@@ -31,6 +31,17 @@ export const postgresIncidents: readonly Incident[] = [
     },
   },
   {
+    // Nobody closes anything, so that only the end of its time ends the run.
+    title: "a network swallows a statement and all that follows on its connection",
+    phases: ["prepare", "rebuild"],
+    expected: /time was over \d+ s ago and its PostgreSQL is at work for none of its sessions.*the next run goes on/,
+    isOfOneTenant: true,
+    runSeconds: 20,
+    async strike({ postgres, random, strikes }) {
+      strikes(postgres.swallow(engineBoundaries[random.pick(["chunk", "verified", "position"] as const)]));
+    },
+  },
+  {
     title: "the session of the cutover is terminated",
     phases: ["cutover", "rollback"],
     expected: "finishes by itself",

@@ -17,6 +17,8 @@ interface Trap {
   left: number;
   /** Called before the server gets the statement; undefined: the server gets it, the client never hears the answer. */
   readonly work: (() => Promise<void>) | undefined;
+  /** From the statement on, nothing of its connection arrives anywhere any more. */
+  readonly isSwallowing?: true;
   readonly spring: (error?: Error) => void;
 }
 
@@ -61,6 +63,11 @@ export class PostgresProxy implements AsyncDisposable {
     return this.#set(boundary, undefined);
   }
 
+  /** Swallows a statement and all that follows it on its connection, which both ends believe open. @returns when it has */
+  swallow(boundary: Boundary): Promise<void> {
+    return this.#set(boundary, () => Promise.resolve(), true);
+  }
+
   /** Does something the moment a statement arrives, before the server gets it. @returns when it is done */
   before(boundary: Boundary, work: () => Promise<void>): Promise<void> {
     return this.#set(boundary, work);
@@ -78,10 +85,10 @@ export class PostgresProxy implements AsyncDisposable {
     await closed;
   }
 
-  #set(boundary: Boundary, work: Trap["work"]): Promise<void> {
+  #set(boundary: Boundary, work: Trap["work"], isSwallowing = false): Promise<void> {
     const sprung = new Promise<void>((resolve, reject) => {
       const spring = (error?: Error) => (error === undefined ? resolve() : reject(error));
-      this.#traps.push({ boundary, left: boundary.nth ?? 1, work, spring });
+      this.#traps.push({ boundary, left: boundary.nth ?? 1, work, spring, ...(isSwallowing ? { isSwallowing } : {}) });
     });
     sprung.catch(() => {}); // awaited later; until then a failure must not end the process
     return sprung;
@@ -100,6 +107,7 @@ class Session {
   readonly #traps: Trap[];
   #name = "";
   #isStarted = false;
+  #isSwallowed = false;
   #letters = 0;
   #statements: string[] = [];
   #fromClient = Buffer.alloc(0);
@@ -116,7 +124,9 @@ class Session {
     server.setNoDelay(true);
     for (const socket of [client, server]) socket.on("error", () => this.end());
     client.on("close", () => void this.#handled.then(() => server.end()));
-    server.on("close", () => client.end());
+    server.on("close", () => {
+      if (!this.#isSwallowed) client.end();
+    });
     client.on("data", (bytes) => {
       this.#handled = this.#handled.then(() => this.#take(bytes)).catch(() => this.end());
     });
@@ -136,7 +146,7 @@ class Session {
       this.#fromClient = this.#fromClient.subarray(frame.length);
       if (this.#isStarted) await this.#meet(frame);
       else this.#start(frame);
-      this.#server.write(frame);
+      if (!this.#isSwallowed) this.#server.write(frame);
     }
   }
 
@@ -162,6 +172,7 @@ class Session {
     trap.left -= 1;
     if (trap.left > 0) return;
     this.#traps.splice(nth, 1);
+    if (trap.isSwallowing) this.#isSwallowed = true;
     if (trap.work === undefined) this.#held = { trap, frames: [] };
     else await trap.work().then(() => trap.spring(), trap.spring);
   }
@@ -173,6 +184,7 @@ class Session {
       if (frame === undefined || frame.length === 0) return;
       if (this.#letters > 0) this.#letters -= 1;
       this.#fromServer = this.#fromServer.subarray(frame.length);
+      if (this.#isSwallowed) continue;
       if (this.#held === undefined) this.#client.write(frame);
       else this.#hold(this.#held, frame);
     }
