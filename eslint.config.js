@@ -9,7 +9,7 @@ const table = {
   components: {
     allow: ["@pulumi/.*", "node:fs"],
     types: ["\\.\\./releases/.*"],
-    folders: ["migrations/(guard|tenants|smoke|prepare|cutover|finalize|flags|reference|wave-inputs)"],
+    folders: ["migrations/(guard|tenants|smoke|prepare|cutover|finalize|flags|traffic|reference|wave-inputs)"],
   },
   migrations: {
     allow: [
@@ -20,6 +20,7 @@ const table = {
       "p-limit",
       "p-retry",
       "execa",
+      "yaml",
       "node:.*",
     ],
   },
@@ -50,6 +51,7 @@ const resourceFiles = [
   "cutover",
   "finalize",
   "flags",
+  "traffic",
   "migration-resource",
   "resource-row",
   "node-provider",

@@ -10,6 +10,7 @@ import { Database } from "./database.ts";
 import { getImage, readImages } from "./images.ts";
 import type { OpenRuntime } from "./runtime.ts";
 import { Secrets } from "./secrets.ts";
+import { trafficOf } from "./traffic.ts";
 import { Wave } from "./wave.ts";
 
 export interface PlatformArgs {
@@ -22,7 +23,8 @@ export interface PlatformArgs {
 
 /**
  * One environment at the releases that its waves pin. This file alone writes order:
- * guard -> secrets, database -> tenants -> fleets healthy -> flags off -> prepare -> cutover, wave by wave -> flags on -> finalize.
+ * guard -> secrets, database -> tenants -> fleets healthy -> flags off -> prepare -> traffic in steps -> cutover, wave by wave ->
+ * traffic flipped -> flags on -> finalize.
  */
 export class Platform extends pulumi.ComponentResource {
   /** By wave: what its nodes did last. */
@@ -46,6 +48,7 @@ export class Platform extends pulumi.ComponentResource {
     const residency = environment.residency.length === 0 ? {} : { residency: environment.residency };
     const releaseRoles = rollout.targets.map((target) => target.role);
     const releases = rollout.targets.map((target) => target.id);
+    const concurrency = 2;
 
     const guard = new Guard(
       environment.name,
@@ -111,13 +114,26 @@ export class Platform extends pulumi.ComponentResource {
       }),
     );
 
-    const flags = (phase: "off" | "on", names: readonly string[], after: readonly pulumi.Resource[]): Flags =>
+    const flags = (
+      phase: "off" | "on",
+      names: readonly string[],
+      after: readonly pulumi.Resource[],
+      awaited?: pulumi.Input<string[]>,
+    ): Flags =>
       new Flags(
         `${environment.name}-${phase}`,
-        { file: environment.flags.file, value: phase === "on", flags: [...names], phase },
+        {
+          file: environment.flags.file,
+          value: phase === "on",
+          flags: [...names],
+          phase,
+          ...(awaited === undefined ? {} : { awaited }),
+        },
         { ...child, dependsOn: [...after] },
       );
     const flagsOff = flags("off", rollout.flagsOff, fleets);
+    const traffic = trafficOf({ environment, rollout, regions: targets, releaseRoles, concurrency }, child);
+    const canary = traffic?.share("canary", [flagsOff]) ?? [];
 
     // The cutover of a wave waits for those of the waves before it; every prepare may start at once.
     const waves: Wave[] = [];
@@ -135,20 +151,21 @@ export class Platform extends pulumi.ComponentResource {
             ...(wave.back === undefined ? {} : { back: wave.back }),
             releaseRoles,
             deadlineSeconds: 1500,
-            concurrency: 2,
+            concurrency,
+            ...(traffic?.proof === undefined ? {} : { traffic: traffic.proof }),
             ...(environment.backup === undefined ? {} : { backup: environment.backup }),
             prepareAfter: [tenants, flagsOff, ...keepers],
-            cutoverAfter: [...fleets, ...waves.map((before) => before.cutover)],
+            cutoverAfter: [...fleets, ...canary, ...waves.map((before) => before.cutover)],
             isLeaving: environment.leaving.includes(wave.name),
           },
           child,
         ),
       );
-    const flagsOn = flags(
-      "on",
-      rollout.flagsOn,
-      waves.map((wave) => wave.cutover),
-    );
+    const cutovers = waves.map((wave) => wave.cutover);
+    const flip = traffic?.share("flip", cutovers) ?? [];
+    // A cutover that waits for its traffic ends the update well, and its tenants are still where they were.
+    const awaited = traffic === undefined ? undefined : pulumi.all(cutovers.map((cutover) => cutover.status));
+    const flagsOn = flags("on", rollout.flagsOn, [...cutovers, ...flip], awaited);
     const finals = rollout.waves.map((wave, index) => waves[index]?.finalize(wave.finalize, [flagsOn]));
 
     this.waves = pulumi.output(

@@ -25,7 +25,7 @@ import { stopRunningUpdate, withdrawStop } from "./update-stop.ts";
 import { explainVerification, recordVerifications, verifyPins } from "./verification.ts";
 
 /** Parts of the graph that going back may touch; `Guard` and `Tenants` name the releases, and hold nothing that runs. */
-const touchable = ["Fleet", "Wave", "Flags", "Tenants", "Guard"];
+const touchable = ["Fleet", "Wave", "Flags", "Traffic", "Tenants", "Guard"];
 
 /** A rollback that was judged and may begin. */
 export interface WayDown {
@@ -143,7 +143,7 @@ export async function previewBack({ stack, file }: Pick<WayDown, "stack" | "file
   if (strays.length === 0) return;
   throw new Refusal("no-go", [
     ...strays.slice(0, 20).map(({ op, type, name }) => `${op} ${type} ${name} would come along`),
-    "a rollback may touch only Fleet, Wave and Flags: check out the program that ran last here (coordinator history --json shows gitHead) and repeat",
+    "a rollback may touch only Fleet, Wave, Flags and Traffic: check out the program that ran last here (coordinator history --json shows gitHead) and repeat",
     `nothing was changed; ${file.path} is as it was`,
   ]);
 }

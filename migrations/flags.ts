@@ -11,6 +11,8 @@ export interface FlagsInputs {
   readonly flags: readonly string[];
   /** Tells the two nodes of an environment apart: `off` runs before the cutovers, `on` after them. */
   readonly phase: "off" | "on";
+  /** Statuses of the nodes that have to be `done` before; absent: none has to. */
+  readonly awaited?: readonly string[];
 }
 
 export type FlagsArgs = { readonly [K in keyof Omit<FlagsInputs, "kind">]: pulumi.Input<FlagsInputs[K]> };

@@ -11,6 +11,7 @@ const nodes: Record<string, () => Promise<MigrationNode<never>>> = {
   guard: async () => (await import("./nodes/guard-node.ts")).guardNode,
   tenants: async () => (await import("./nodes/tenants-node.ts")).tenantsNode,
   smoke: async () => (await import("./nodes/smoke-node.ts")).smokeNode,
+  traffic: async () => (await import("./nodes/traffic-node.ts")).trafficNode,
   flags: async () => (await import("./nodes/flags-node.ts")).flagsNode,
   prepare: async () => (await import("./nodes/prepare-node.ts")).prepareNode,
   cutover: async () => (await import("./nodes/cutover-node.ts")).cutoverNode,

@@ -23,6 +23,8 @@ export interface WaveInputs {
   readonly concurrency: number;
   /** What protects the data before it is changed for the first time; absent = nothing that this program knows of. */
   readonly backup?: BackupPolicy;
+  /** `cutover` only: nobody moves to this release before so many percent of the traffic without a tenant have proven it. */
+  readonly traffic?: { readonly pin: string; readonly percent: number };
   /** `finalize` only: mirrors to take to their end position. */
   readonly mirrors?: readonly string[];
   /** Outputs of the nodes before this one, so that it looks again when they have moved something. */

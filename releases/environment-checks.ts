@@ -24,6 +24,7 @@ export function crossFaults(raw: unknown, file: string): Fault[] {
     ...repeatedFaults("residency", "tag", environment, file),
     ...homeFaults(environment, file),
     ...plannedFaults(environment, file),
+    ...trafficFaults(environment, file),
   ];
 }
 
@@ -63,6 +64,18 @@ function runtimeFaults(environment: Piece, file: string): Fault[] {
       ? [at(["regions", index, "cluster"], undefined, "the cluster's context, because runtime is kubernetes", file)]
       : [],
   );
+}
+
+/** Steps of traffic are judged by metrics, and routes of the Gateway API stand in clusters. */
+function trafficFaults(environment: Piece, file: string): Fault[] {
+  if (!isPiece(environment["traffic"])) return [];
+  const isInCluster = environment["traffic"]["kind"] === "gateway-api" && environment["runtime"] === "docker";
+  return [
+    ...(environment["metrics"] === undefined
+      ? [at(["metrics"], undefined, "the url of Prometheus, because traffic comes in steps that gates judge", file)]
+      : []),
+    ...(isInCluster ? [at(["traffic", "kind"], "gateway-api", "registry, because runtime is docker", file)] : []),
+  ];
 }
 
 /** What is present must be reachable in every region. */

@@ -83,6 +83,17 @@ const backup = z.discriminatedUnion(
   { error: "a kind: pitr with proof, or dump with to and keepDays" },
 );
 
+const trafficCarrier = z.discriminatedUnion(
+  "kind",
+  [
+    /** Gateways that follow the registry of their region: Envoy here, Kong by its declarative configuration. */
+    closed({ kind: z.literal("registry") }),
+    /** An HTTPRoute in every region's cluster, for the Gateway of this name and namespace. */
+    closed({ kind: z.literal("gateway-api"), gateway: slug, namespace: slug }),
+  ],
+  { error: "a kind: registry, or gateway-api with gateway and namespace" },
+);
+
 /** The object `release-coordinator:environment` of a stack file. */
 export const environmentSchema = closed({
   name: text(/^[a-z][a-z0-9-]{1,20}$/, "2 to 21 small letters, digits and dashes, a letter first"),
@@ -102,7 +113,10 @@ export const environmentSchema = closed({
   }).optional(),
   gateway: closed({ url: reference }),
   flags: closed({ file: reference }),
+  /** Prometheus, or what answers its HTTP API; asked by gates with a query. */
   metrics: closed({ url: reference }).optional(),
+  /** Who splits requests that belong to no tenant while a release comes in steps; absent: nobody, and no release is held up. */
+  traffic: trafficCarrier.optional(),
   /** Stateful parts that are rendered whatever is pinned. */
   present: closed({ vault: yesNo, milvus: yesNo }),
   /** Parts and waves that lose their protection, so that they can leave the program; written by `coordinator decommission`. */

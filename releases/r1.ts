@@ -127,6 +127,10 @@ export const r1: Release = {
       { id: "notes", text: "The release notes are published" },
     ],
   },
+  traffic: {
+    paths: [{ path: "/healthz", service: "platform-api" }],
+    steps: [{ percent: 100, soakMinutes: 0, gates: [] }],
+  },
   requires: { releases: [], blockers: [], apis: {} },
   slos: [
     {

@@ -116,6 +116,23 @@ export const r2: Release = {
       limit: { compare: "at-most", value: 500, unit: "milliseconds" },
     },
     {
+      id: "error-rate",
+      title: "Requests that the release answers with a server error, over ten minutes",
+      before: "cutover",
+      judge: "machine",
+      limit: { compare: "at-most", value: 1, unit: "percent" },
+      query:
+        '100 * (sum(rate(rc_requests_total{release="{release}",outcome="failed"}[10m])) or vector(0)) / sum(rate(rc_requests_total{release="{release}"}[10m]))',
+    },
+    {
+      id: "latency-p99",
+      title: "Time the release takes to answer, 99th percentile over ten minutes",
+      before: "cutover",
+      judge: "machine",
+      limit: { compare: "at-most", value: 0.8, unit: "seconds" },
+      query: 'histogram_quantile(0.99, sum by (le) (rate(rc_request_seconds_bucket{release="{release}"}[10m])))',
+    },
+    {
       id: "rebuild-time",
       title: "Rebuilding the clear text after the point of no instant return stays inside the rollback promise",
       before: "finalize",
@@ -154,6 +171,14 @@ export const r2: Release = {
       { id: "leak-scan", text: "A scan finds no clear prompt text in the sealed tables" },
       { id: "finalize", text: "The point of no instant return is decided wave by wave", gate: "rebuild-time" },
       { id: "notes", text: "The release notes are published" },
+    ],
+  },
+  traffic: {
+    paths: [{ path: "/healthz", service: "platform-api" }],
+    steps: [
+      { percent: 5, soakMinutes: 30, gates: ["error-rate", "latency-p99"] },
+      { percent: 25, soakMinutes: 60, gates: ["error-rate", "latency-p99"] },
+      { percent: 100, soakMinutes: 60, gates: ["error-rate", "latency-p99"] },
     ],
   },
   requires: {

@@ -3,6 +3,7 @@ import { compatibility } from "./compatibility.ts";
 import { explainValue, faultAt } from "./fault.ts";
 import type { Fault } from "./fault.ts";
 import type { Release } from "./release.ts";
+import { trafficFaults } from "./traffic.ts";
 
 /** Faults inside and between releases that each pass the schema; `releases` is the catalog, oldest first. */
 export function faultsOfCatalog(releases: readonly Release[]): Fault[] {
@@ -15,6 +16,7 @@ export function faultsOfCatalog(releases: readonly Release[]): Fault[] {
       ...mirrors(release, older),
       ...services(release),
       ...checklistGates(release),
+      ...trafficFaults(release),
     ];
   });
 }

@@ -15,6 +15,7 @@ import {
   yesNo,
 } from "./schema.ts";
 import { serviceSchema } from "./service.ts";
+import { trafficSchema } from "./traffic.ts";
 
 const revision = text(/^[0-9]{4}$/, "an Alembic revision of four digits such as 0002");
 const items = z.array(closed({ id: slug, text: sentence, gate: slug.optional() }), {
@@ -73,9 +74,16 @@ export const releaseSchema = closed({
       before: oneOf(["promotion", "cutover", "finalize", "rollback"]),
       judge: oneOf(["machine", "human"]),
       limit: limit.optional(),
+      /**
+       * PromQL whose one number is held to `limit`; `{release}` in it stands for the release's id. Several series: the worst
+       * decides. None, or no number: a person has to look.
+       */
+      query: sentence.optional(),
     }),
   ),
   checklist: closed({ preRelease: items, readiness: items, testing: items, deployment: items, postRelease: items }),
+  /** How requests without a tenant come to it; absent: all of them at once, when every tenant has moved. */
+  traffic: trafficSchema.optional(),
   requires: closed({
     /** Releases from which a promotion may come and to which a rollback may go: direct neighbours only. */
     releases: z.array(releaseId),

@@ -3,6 +3,7 @@ import { getRelease, allReleases } from "./catalog.ts";
 import { parsePin } from "./pin.ts";
 import type { Release } from "./release.ts";
 import { releaseTarget, type ReleaseTarget } from "./target.ts";
+import { type TrafficPlan, trafficPlanOf } from "./traffic-plan.ts";
 
 /** What an environment's pins come to. Pure: the same stack file gives the same rollout. */
 export interface Rollout {
@@ -23,6 +24,8 @@ export interface Rollout {
   /** Flags that the newest pinned release wants on, and those it wants off or does not know. */
   readonly flagsOn: readonly string[];
   readonly flagsOff: readonly string[];
+  /** Where requests without a tenant go. */
+  readonly traffic: TrafficPlan;
 }
 
 /** The rollout of a parsed environment: its pins have been checked against the catalog. */
@@ -55,5 +58,6 @@ export function rolloutOf(environment: Environment): Rollout {
       .map((release) => release.id),
     flagsOn,
     flagsOff: [...new Set(flags)].filter((flag) => !flagsOn.includes(flag)),
+    traffic: trafficPlanOf(fleets),
   };
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { sharesOf, type TrafficSplit, wantedReleaseHeader } from "../../migrations/traffic/split.ts";
 import { type Fleet, ROUTED_SERVICES, type Resource } from "./fleets.ts";
 import type { TenantRoute } from "./tenant-route.ts";
 
@@ -13,6 +14,12 @@ const NO_TENANT = { error: "not-found", message: "no such tenant, or no such res
 
 /** Cluster of the service behind a resource in a release's fleet. */
 export const clusterName = (release: string, resource: Resource): string => `${release}.${ROUTED_SERVICES[resource]}`;
+
+/** Only when no connection came about: then the request has certainly not been read by anybody. */
+const forwarding = {
+  timeout: `${ROUTE_TIMEOUT_SECONDS}s`,
+  retry_policy: { retry_on: "connect-failure", num_retries: 3 },
+};
 
 /** The file that Envoy follows for its clusters: every service of every fleet. */
 export function renderClusters(fleets: readonly Fleet[]): object {
@@ -39,9 +46,20 @@ export function renderClusters(fleets: readonly Fleet[]): object {
   return { version_info: versionOf(resources), resources };
 }
 
-/** The file that Envoy follows for its routes: what each tenant's requests meet now. */
-export function renderRoutes(tenants: readonly TenantRoute[], releases: readonly string[]): object {
-  const routes = [...tenants.flatMap((tenant) => routesOf(tenant, releases)), refusal({ prefix: "/" }, 404, NO_TENANT)];
+/**
+ * The file that Envoy follows for its routes: what each tenant's requests meet now, and those without a tenant.
+ * @param split @default requests without a tenant meet nothing
+ */
+export function renderRoutes(
+  tenants: readonly TenantRoute[],
+  releases: readonly string[],
+  split?: TrafficSplit,
+): object {
+  const routes = [
+    ...tenants.flatMap((tenant) => routesOf(tenant, releases)),
+    ...(split === undefined ? [] : splitRoutes(split, releases)),
+    refusal({ prefix: "/" }, 404, NO_TENANT),
+  ];
   const resources = [
     {
       "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
@@ -64,13 +82,39 @@ function routesOf({ tenant, release, status }: TenantRoute, releases: readonly s
   }
   return RESOURCES.map((resource) => ({
     match: { path_separated_prefix: `${path}/${resource}` },
-    route: {
-      cluster: clusterName(release, resource),
-      timeout: `${ROUTE_TIMEOUT_SECONDS}s`,
-      // Only when no connection came about: then the request has certainly not been read by anybody.
-      retry_policy: { retry_on: "connect-failure", num_retries: 3 },
-    },
+    route: { cluster: clusterName(release, resource), ...forwarding },
   }));
+}
+
+/** A path of the split: by header to the release that is asked for, else by weight. A path of a service without a fleet here meets nothing. */
+function splitRoutes(split: TrafficSplit, releases: readonly string[]): object[] {
+  const shares = sharesOf(split).filter(({ release }) => releases.includes(release));
+  // Envoy refuses weights that are all zero, and with them every other route.
+  const isSomewhere = shares.some(({ percent }) => percent > 0);
+  const routed = new Set<string>(Object.values(ROUTED_SERVICES));
+  return split.paths
+    .filter(({ service }) => isSomewhere && routed.has(service))
+    .flatMap(({ path, service }) => {
+      const cluster = (release: string) => `${release}.${service}`;
+      return [
+        ...shares.map(({ release }) => ({
+          match: {
+            path_separated_prefix: path,
+            headers: [{ name: wantedReleaseHeader, string_match: { exact: release } }],
+          },
+          route: { cluster: cluster(release), ...forwarding },
+        })),
+        {
+          match: { path_separated_prefix: path },
+          route: {
+            weighted_clusters: {
+              clusters: shares.map(({ release, percent }) => ({ name: cluster(release), weight: percent })),
+            },
+            ...forwarding,
+          },
+        },
+      ];
+    });
 }
 
 function refusal(match: object, status: number, body: object, headers: readonly object[] = []): object {

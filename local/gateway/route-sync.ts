@@ -3,6 +3,7 @@ import pg from "pg";
 import { replaceConfiguration } from "./configuration-file.ts";
 import { renderRoutes } from "./envoy-routes.ts";
 import { readTenantRoutes } from "./tenant-route.ts";
+import { findTrafficSplit } from "./traffic-split.ts";
 
 export interface RouteSyncArgs {
   /** URL of the registry database, which may not exist yet. */
@@ -69,7 +70,8 @@ async function followOneConnection(args: RouteSyncArgs, pollMs: number, signal: 
     while (!signal.aborted) {
       isDue = false;
       const tenants = await readTenantRoutes(client);
-      const isChanged = await replaceConfiguration(args.routesFile, renderRoutes(tenants, args.releases));
+      const split = await findTrafficSplit(client);
+      const isChanged = await replaceConfiguration(args.routesFile, renderRoutes(tenants, args.releases, split));
       if (isChanged) args.onEvent?.(`routes of ${tenants.length} tenants`);
       failIfBroken();
       if (isDue) continue;

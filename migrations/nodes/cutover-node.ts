@@ -1,4 +1,5 @@
-import type { WaveInputs } from "../wave-inputs.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import { untouched } from "../mirror/job.ts";
 import { readWhereabouts } from "../tenant-state.ts";
 import { readExactly } from "./exact-members.ts";
@@ -30,6 +31,8 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
         epoch: `${inputs.release.pin} waiting`,
       });
       if (update.isCancelled) return waiting(cancelledText);
+      const unproven = await findUnproven(inputs, registries);
+      if (unproven !== undefined) return { ...waiting(unproven), status: "waiting" as const };
       const exact = await readExactly(members, registries);
       const unready = exact.members.filter((member) => !isPrepared(inputs, member)).map(({ tenant }) => tenant.id);
       const notThere = [...exact.unreachable.map(({ tenant }) => tenant), ...unready];
@@ -57,3 +60,19 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
     });
   },
 };
+
+/** Why nobody may move yet although everybody could; undefined: the release's traffic has proven it, or none was asked for. */
+async function findUnproven(
+  inputs: WaveInputs,
+  registries: ReadonlyMap<RegionTarget, Registry>,
+): Promise<string | undefined> {
+  const { environment, release, traffic } = inputs;
+  if (traffic === undefined || traffic.pin !== release.pin || goesBack(inputs)) return undefined;
+  const [home] = registries.values();
+  const state = await home?.traffic.find(environment);
+  const percent = state?.pin === release.pin ? state.percent : 0;
+  if (percent > traffic.percent || (percent === traffic.percent && state?.isProven === true)) return undefined;
+  const until =
+    percent > 0 && state?.waitingUntil !== undefined ? `, waiting until ${state.waitingUntil.toISOString()}` : "";
+  return `waits for its traffic, ${percent} of ${traffic.percent} percent${until}`;
+}

@@ -13,6 +13,9 @@ export const flagsNode: MigrationNode<FlagsInputs> = {
   },
 
   async run(inputs) {
+    const open = (inputs.awaited ?? []).filter((status) => status !== "done").length;
+    if (open > 0)
+      return { status: "waiting", summary: `waits for ${open} nodes before it`, epoch: `${inputs.phase} waiting` };
     const present = await read(inputs);
     const wanted = { ...present, ...Object.fromEntries(inputs.flags.map((flag) => [flag, inputs.value])) };
     const file = resolveReference(inputs.file);

@@ -37,7 +37,7 @@ export interface WholeWave {
 
 /** Tenants of the wave over all regions: one query a region. */
 export async function readWholeWave(
-  inputs: WaveInputs,
+  inputs: Pick<WaveInputs, "wave" | "waves">,
   registries: ReadonlyMap<RegionTarget, Registry>,
 ): Promise<WholeWave> {
   const regions = await Promise.all(
@@ -53,7 +53,7 @@ export async function readWholeWave(
 
 /** Active tenants of the wave over all regions: one query a region. */
 export async function readMembers(
-  inputs: WaveInputs,
+  inputs: Pick<WaveInputs, "wave" | "waves">,
   registries: ReadonlyMap<RegionTarget, Registry>,
 ): Promise<readonly WaveMember[]> {
   return (await readWholeWave(inputs, registries)).active;

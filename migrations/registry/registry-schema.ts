@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { RegistryPool } from "./registry-session.ts";
 import type { RegistrySession } from "./registry-session.ts";
 
-/** NOTIFY channel for changes of routes and of tenants' status; the payload is JSON with `tenant`. */
+/** NOTIFY channel for changes of routes, of tenants' status (the payload is JSON with `tenant`) and of traffic (`traffic`). */
 export const routeChannel = "rc_route";
 
 // Every statement can be repeated on an older registry: new columns are added by ALTER TABLE .. ADD COLUMN IF NOT EXISTS.
@@ -71,6 +71,16 @@ CREATE TABLE IF NOT EXISTS registry.wave_step (
   waiting_until timestamptz,
   as_of timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (environment, wave, pin, step));
+CREATE TABLE IF NOT EXISTS registry.traffic (
+  environment text PRIMARY KEY,
+  newer text NOT NULL,
+  older text,
+  pin text NOT NULL,
+  percent int NOT NULL CHECK (percent BETWEEN 0 AND 100),
+  paths jsonb NOT NULL,
+  is_proven boolean NOT NULL DEFAULT false,
+  waiting_until timestamptz,
+  as_of timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS registry.rescinded (
   hash text PRIMARY KEY,
   who text NOT NULL,
@@ -90,6 +100,11 @@ BEGIN
     'pin', present ->> 'pin', 'status', present ->> 'status', 'op', lower(TG_OP))::text);
   RETURN NULL;
 END $$;
+CREATE OR REPLACE FUNCTION registry.notify_traffic() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM pg_notify('${routeChannel}', jsonb_build_object('traffic', lower(TG_OP))::text);
+  RETURN NULL;
+END $$;
 CREATE OR REPLACE TRIGGER route_moved AFTER UPDATE ON registry.route FOR EACH ROW
   WHEN (OLD.release IS DISTINCT FROM NEW.release OR OLD.pin IS DISTINCT FROM NEW.pin)
   EXECUTE FUNCTION registry.notify_route();
@@ -97,6 +112,8 @@ CREATE OR REPLACE TRIGGER route_added AFTER INSERT OR DELETE ON registry.route F
   EXECUTE FUNCTION registry.notify_route();
 CREATE OR REPLACE TRIGGER tenant_status AFTER UPDATE ON registry.tenant FOR EACH ROW
   WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION registry.notify_route();
+CREATE OR REPLACE TRIGGER traffic_shared AFTER INSERT OR UPDATE OR DELETE ON registry.traffic FOR EACH STATEMENT
+  EXECUTE FUNCTION registry.notify_traffic();
 CREATE TABLE IF NOT EXISTS registry.schema_digest (digest text PRIMARY KEY);
 DELETE FROM registry.schema_digest;
 `;

@@ -6,6 +6,7 @@ import { RegistryPool } from "./registry-session.ts";
 import type { RegistrySession } from "./registry-session.ts";
 import { Routes } from "./routes.ts";
 import { Tenants } from "./tenants.ts";
+import { TrafficStates } from "./traffic-states.ts";
 import { WaveSteps } from "./wave-steps.ts";
 
 /** The concepts of a registry on one session. */
@@ -17,6 +18,7 @@ export interface RegistryTables {
   readonly records: Records;
   readonly waveSteps: WaveSteps;
   readonly programs: Programs;
+  readonly traffic: TrafficStates;
 }
 
 function tablesOf(session: RegistrySession): RegistryTables {
@@ -28,6 +30,7 @@ function tablesOf(session: RegistrySession): RegistryTables {
     records: new Records(session),
     waveSteps: new WaveSteps(session),
     programs: new Programs(session),
+    traffic: new TrafficStates(session),
   };
 }
 
@@ -40,6 +43,7 @@ export class Registry implements RegistryTables {
   readonly records: Records;
   readonly waveSteps: WaveSteps;
   readonly programs: Programs;
+  readonly traffic: TrafficStates;
   readonly #pool: RegistryPool;
 
   /**
@@ -57,6 +61,7 @@ export class Registry implements RegistryTables {
     this.records = tables.records;
     this.waveSteps = tables.waveSteps;
     this.programs = tables.programs;
+    this.traffic = tables.traffic;
   }
 
   /** Everything or nothing of what `work` writes. */

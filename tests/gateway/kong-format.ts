@@ -27,7 +27,16 @@ const route = z.strictObject({
   strip_path: z.boolean(),
   preserve_host: z.boolean(),
   tags,
+  headers: z.record(z.string().regex(/^[\w-]+$/), z.array(z.string().min(1)).min(1)).optional(),
   plugins: z.array(plugin).optional(),
+});
+
+const upstream = z.strictObject({
+  name,
+  targets: z.array(
+    z.strictObject({ target: z.string().regex(/^[^:/\s]+:\d+$/), weight: z.int().min(0).max(65_535), tags }),
+  ),
+  tags,
 });
 
 const service = z.strictObject({
@@ -49,12 +58,14 @@ export const kongFormat = z
     _transform: z.boolean().optional(),
     services: z.array(service),
     routes: z.array(route),
+    upstreams: z.array(upstream),
   })
   .superRefine((configuration, context) => {
     const routes = [...configuration.services.flatMap((each) => each.routes), ...configuration.routes];
     for (const [thing, names] of [
       ["service", configuration.services.map((each) => each.name)],
       ["route", routes.map((each) => each.name)],
+      ["upstream", configuration.upstreams.map((each) => each.name)],
     ] as const) {
       const twice = names.find((each, index) => names.indexOf(each) !== index);
       if (twice !== undefined) context.addIssue({ code: "custom", message: `${thing} ${twice} stands twice` });

@@ -51,6 +51,7 @@ const computed: Readonly<Record<string, (inputs: Record<string, unknown>) => Rec
   "pulumi-nodejs:dynamic/migrations:Guard": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Tenants": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Smoke": () => ({ epoch: "e", status: "done", summary: "s" }),
+  "pulumi-nodejs:dynamic/migrations:Traffic": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Flags": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Prepare": () => ({ epoch: "e", status: "done", summary: "s" }),
   "pulumi-nodejs:dynamic/migrations:Cutover": () => ({ epoch: "e", status: "done", summary: "s" }),
