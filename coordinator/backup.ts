@@ -8,6 +8,7 @@ import { parseEnvironment } from "../releases/environment.ts";
 import type { Environment } from "../releases/environment.ts";
 import { chooseTenants, getBackupFolder, transitOf } from "./chosen-tenants.ts";
 import type { TenantChoice } from "./chosen-tenants.ts";
+import { recordAct } from "./evidence/record-act.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
@@ -33,7 +34,16 @@ export function registerBackup(program: Command, surroundings: Surroundings): vo
         exit(
           await runCommand(terminal, options.json ?? false, async () => {
             const file = await openStackFile(options, surroundings);
-            return work(parseEnvironment(file.environment(), file.path), options);
+            const environment = parseEnvironment(file.environment(), file.path);
+            const done = await work(environment, options);
+            const { outcome, text } = done;
+            if (name !== "list")
+              await recordAct(
+                environment,
+                { act: "backup", outcome, notes: [name, ...text.split("\n")] },
+                surroundings,
+              );
+            return done;
           }),
         ),
       );

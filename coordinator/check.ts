@@ -13,7 +13,7 @@ import type { Gate } from "./gate/gate.ts";
 import { judgeGates } from "./gate/judge-gates.ts";
 import { worst } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
-import { openStackFile, withCommonOptions } from "./project.ts";
+import { openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
 import { judgePromotion } from "./release-judgement.ts";
 import { runCommand } from "./terminal.ts";
@@ -69,7 +69,8 @@ async function otherGates(
   surroundings: Surroundings,
 ): Promise<Gate[]> {
   const evidence = await openEvidenceOf(options, surroundings).catch(() => undefined);
-  const gates = await judgeGates({ environment, to, moving, facts, evidence, now: new Date() });
+  const project = await projectFolder(surroundings.folder);
+  const gates = await judgeGates({ environment, to, moving, facts, evidence, project, now: new Date() });
   await evidence?.close();
   return gates;
 }

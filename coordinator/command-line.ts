@@ -21,6 +21,7 @@ import { registerReport } from "./report.ts";
 import { registerRescind } from "./rescind.ts";
 import { registerRestore } from "./restore.ts";
 import { registerRollback } from "./rollback.ts";
+import { registerSign } from "./sign.ts";
 import { registerStatus } from "./status.ts";
 import { registerTenant } from "./tenant.ts";
 import { registerVerify } from "./verify.ts";
@@ -34,6 +35,7 @@ const registrations = [
   registerReport,
   registerCheck,
   registerApprove,
+  registerSign,
   registerPromote,
   registerRollback,
   registerFinalize,

@@ -8,6 +8,7 @@ import type { Needs } from "./decommission/needs.ts";
 import { deletedElsewhere, environmentWithout, needsUnprotecting, subjectOf, takeOut } from "./decommission/subject.ts";
 import type { Subject } from "./decommission/subject.ts";
 import { openRegistry, readFacts, readTenants } from "./environment-facts.ts";
+import { recorded } from "./evidence/record-act.ts";
 import type { EnvironmentStack } from "./environment-stack.ts";
 import { gitPatch, pathInRepository } from "./patch.ts";
 import { Refusal } from "./outcome.ts";
@@ -86,9 +87,13 @@ export async function decommission(
     refuseAbsentRegistry(await readFacts(environment, registry), environment);
     const needs = await log.run("ask registry and ledgers", () => refuseNeeds(removal));
     if (options.dryRun) return dryReport(removal, needs);
-    const stopped = needsUnprotecting(subject) ? await unprotect(removal) : undefined;
-    if (stopped !== undefined) return stopped;
-    return await remove(removal);
+    const shredding = needs.keepers.length === 0 ? [] : [`keysets given up: ${options.shredKeysets}`];
+    const act = { act: "decommission", notes: [`take ${subject.name} out`, ...shredding] } as const;
+    const takeOutNow = async () => {
+      const stopped = needsUnprotecting(subject) ? await unprotect(removal) : undefined;
+      return stopped ?? (await remove(removal));
+    };
+    return await recorded(environment, act, surroundings, takeOutNow, ({ outcome }) => outcome);
   } finally {
     await registry.close();
   }

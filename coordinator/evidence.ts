@@ -6,6 +6,7 @@ import { reachableBackends } from "./backend/backend-files.ts";
 import { openRegistry } from "./environment-facts.ts";
 import { anchorsOf } from "./evidence/act-evidence.ts";
 import type { Anchor } from "./evidence/evidence-chain.ts";
+import { isMove } from "./evidence/evidence-entry.ts";
 import type { EvidenceEntry } from "./evidence/evidence-entry.ts";
 import { openEvidenceOf } from "./evidence/open-evidence.ts";
 import { explainPins } from "./history/pinned-state.ts";
@@ -89,10 +90,10 @@ async function knownEnds(environment: ReturnType<typeof parseEnvironment>, unrea
 
 function tableOf(entries: readonly EvidenceEntry[]): string {
   const table = new Table({
-    head: ["#", "at", "act", "who", "from", "to", "outcome", "digest", "approved by"],
+    head: ["#", "at", "act", "who", "from", "to", "outcome", "digest", "approved by", "what"],
     style: { head: [], border: [] },
   });
-  for (const { sequence, at, act, phase, who, from, to, outcome, digest, approvals } of entries)
+  for (const { sequence, at, act, phase, who, from, to, outcome, digest, approvals, notes } of entries)
     table.push(
       [
         sequence,
@@ -104,6 +105,7 @@ function tableOf(entries: readonly EvidenceEntry[]): string {
         outcome ?? "-",
         digest ?? "-",
         approvals.map((each) => each.who).join(", ") || "-",
+        isMove(act) ? "" : notes.join("; "),
       ].map((cell) => cleanLine(String(cell), 80)),
     );
   return table.toString();

@@ -4,11 +4,13 @@ import { parseEnvironment } from "../releases/environment.ts";
 import type { Environment } from "../releases/environment.ts";
 import { parsePin } from "../releases/pin.ts";
 import { rollbackBudgetMinutes } from "../releases/rules.ts";
+import { approvedChange, continuedChange } from "./approval/continued-change.ts";
 import { requireApproval } from "./approval/require-approval.ts";
-import { approvalDigest } from "./approval/reviewed-change.ts";
+import { digestOf, newestRelease, reviewedScope } from "./approval/reviewed-change.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
 import { ActEvidence } from "./evidence/act-evidence.ts";
+import { checklistGates } from "./gate/checklist-gates.ts";
 import { verdictOfGates } from "./gate/gate.ts";
 import { windowGate } from "./gate/window-gate.ts";
 import { findProgramCommit } from "./git.ts";
@@ -72,7 +74,9 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
     const concerned = ways.filter(({ wave }) => waves.includes(wave));
     refuseBudget(concerned, ways, options);
     evidence = await log.run("read the evidence", () => ActEvidence.open(stack, registry));
-    const gates = [evidence.gate(), windowGate(environment, new Date())];
+    const project = await projectFolder(surroundings.folder);
+    const signed = await checklistGates(environment, newestRelease(file.pins()), "finalize", project);
+    const gates = [evidence.gate(), windowGate(environment, new Date()), ...signed];
     const judged = verdictOfGates(gates);
     if (!options.dryRun && judged.outcome !== "go") throw new Refusal(judged.outcome, judged.reasons);
     const from = lastPins((await log.run("read the history", () => stack.history())).entries, environment.name);
@@ -80,17 +84,21 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
     for (const wave of waves) file.addFinalize(wave, mirror);
     const plan = await log.run("preview", () => planMove(stack, file));
     const { changes } = plan.run.events;
-    const commit = await findProgramCommit(await projectFolder(surroundings.folder));
-    const digest = approvalDigest({ from, file, changes, positions: mirrorStates(facts), commit });
+    const commit = await findProgramCommit(project);
+    const scope = reviewedScope({ from, file, changes, positions: mirrorStates(facts), commit });
+    const digest = digestOf(scope);
     if (options.dryRun) {
       const head = `${changes.length} resources would change; approval digest ${digest}; nothing was changed`;
       const data = { waves, waysBack: concerned, changes, digest };
       return { outcome: "go", text: [...warning, head].join("\n"), data };
     }
+    const entries = (await evidence.log?.read())?.entries ?? [];
+    const continued = continuedChange(entries, "finalize", scope);
     const approvals = await requireApproval(
-      { environment: plan.environment, act: "finalize", digest, read: options.approved },
+      { environment: plan.environment, act: "finalize", digest, continued, read: options.approved },
       surroundings,
     );
+    const change = approvedChange(approvals.by, continued, { digest, scope });
     warning.forEach(warn);
     await file.requireUnchanged();
     const notes = [
@@ -98,7 +106,8 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
       ...(options.overrideBudget ? [`budget overridden: ${options.overrideBudget}`] : []),
     ];
     const to = file.pins();
-    await evidence.begin({ act: "finalize", from, to, digest, gates, approvals: approvals.by, notes });
+    const reviewed = { digest: change.digest, reviewed: change.scope };
+    await evidence.begin({ act: "finalize", from, to, ...reviewed, gates, approvals: approvals.by, notes });
     await file.write();
     const run = await log.run("update", () => stack.up(file.path, `finalize ${mirror} of ${waves.join(", ")}`));
     await takeBackIfLocked(run, file, async () => {
@@ -117,7 +126,7 @@ export async function finalize(mirror: string, options: FinalizeOptions, surroun
       who: operatorName(),
       reviewed: approvals.by.length > 0,
       detail: {
-        digest,
+        digest: change.digest,
         mirror,
         waves,
         outcome: end.outcome,

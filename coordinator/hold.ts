@@ -5,6 +5,7 @@ import type { Environment } from "../releases/environment.ts";
 import { getPinned } from "../releases/catalog.ts";
 import { parsePin } from "../releases/pin.ts";
 import { openRegistry, readFacts } from "./environment-facts.ts";
+import { recordAct } from "./evidence/record-act.ts";
 import { operatorName } from "./operator.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
@@ -65,6 +66,7 @@ export async function hold(options: HoldOptions, surroundings: Surroundings): Pr
     const hashes = pins.map((pin) => parsePin(pin).hash);
     const wish = { environment: environment.name, wave: options.wave, hashes, who: operatorName(), why };
     const placed = await registry.holds.place(wish);
+    await recordAct(environment, { act: "hold", notes: [explainHold(placed)] }, surroundings);
     const end = `it ends with: coordinator unhold --env ${options.env} --id ${placed.id}`;
     return { outcome: "go", text: `${explainHold(placed)}\n${end}`, data: { hold: placed } };
   } finally {
@@ -89,6 +91,7 @@ export async function unhold(options: UnholdOptions, surroundings: Surroundings)
       throw new Error(`no hold ${unknown.join(", ")} in ${environment.name}; ${allowed}: coordinator status`);
     }
     const ended = await registry.holds.release(environment.name, { ids, wave: options.wave });
+    if (ended.length > 0) await recordAct(environment, { act: "unhold", notes: ended.map(explainHold) }, surroundings);
     const text =
       ended.length === 0 ? "nothing was held" : ended.map((each) => `ended: ${explainHold(each)}`).join("\n");
     return { outcome: "go", text, data: { ended } };

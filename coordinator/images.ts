@@ -8,6 +8,7 @@ import type { Release } from "../releases/release.ts";
 import { rolloutOf } from "../releases/rollout.ts";
 import { openImageStore } from "./images/image-store.ts";
 import { RegistryClient } from "./images/registry-client.ts";
+import { recordAct } from "./evidence/record-act.ts";
 import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
@@ -84,7 +85,11 @@ export async function resolveImages(options: ResolveOptions, surroundings: Surro
   if (reasons.length > 0) throw new Refusal("no-go", [...reasons, `nothing was written to ${store.path}`]);
   const isNew = (key: string) => JSON.stringify(store.images[key]) !== JSON.stringify(found[key]);
   const written = Object.keys(found).filter(isNew);
-  if (written.length > 0 && !options.dryRun) await store.write({ ...store.images, ...found });
+  if (written.length > 0 && !options.dryRun) {
+    await store.write({ ...store.images, ...found });
+    const notes = written.map((key) => `${key}: ${found[key]?.image}`);
+    await recordAct(environment, { act: "images", notes }, surroundings);
+  }
   const verb = options.dryRun ? "would be written to" : "written to";
   const head = written.length === 0 ? `${store.path} has them all` : `${written.length} images ${verb} ${store.path}`;
   const lines = Object.entries(found).map(([key, { image }]) => `  ${isNew(key) ? "+" : " "} ${key}: ${image}`);

@@ -10,6 +10,7 @@ import { parseEnvironment } from "../releases/environment.ts";
 import type { Environment } from "../releases/environment.ts";
 import { chooseTenants, findBackupFolder, forEachTenant, transitOf } from "./chosen-tenants.ts";
 import type { TenantChoice } from "./chosen-tenants.ts";
+import { recordAct } from "./evidence/record-act.ts";
 import { showKeys } from "./keys-status.ts";
 import type { Outcome, Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
@@ -21,11 +22,19 @@ export type KeysOptions = CommonOptions & TenantChoice;
 export function registerKeys(program: Command, surroundings: Surroundings): void {
   const keys = program.command("keys").description("keys of tenants: rotate, replace, put out of use, look at");
   const { terminal, exit } = surroundings;
-  const run = async (options: KeysOptions, work: (environment: Environment) => Promise<Report>) =>
+  const run = async (
+    options: KeysOptions,
+    work: (environment: Environment) => Promise<Report>,
+    { changes = true }: { readonly changes?: boolean } = {},
+  ) =>
     exit(
       await runCommand(terminal, options.json ?? false, async () => {
         const file = await openStackFile(options, surroundings);
-        return work(parseEnvironment(file.environment(), file.path));
+        const environment = parseEnvironment(file.environment(), file.path);
+        const done = await work(environment);
+        const { outcome, text } = done;
+        if (changes) await recordAct(environment, { act: "keys", outcome, notes: text.split("\n") }, surroundings);
+        return done;
       }),
     );
   chosen(keys.command("rotate").description("a new version of the tenants' KEKs; keysets are wrapped anew, rows stay"))
@@ -56,7 +65,7 @@ export function registerKeys(program: Command, surroundings: Surroundings): void
     .option("--census", "count the rows of every key; reads every sealed table")
     .addHelpText("after", "\nReads only.\n\nExample:\n  coordinator keys status --env prod")
     .action((options: KeysOptions & { census?: boolean }) =>
-      run(options, (environment) => showKeys(environment, options)),
+      run(options, (environment) => showKeys(environment, options), { changes: false }),
     );
 }
 

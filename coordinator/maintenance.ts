@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { setMaintenance } from "../migrations/control.ts";
 import { parseEnvironment } from "../releases/environment.ts";
 import { chooseTenants } from "./chosen-tenants.ts";
+import { recordAct } from "./evidence/record-act.ts";
 import type { Report } from "./outcome.ts";
 import { environmentName, openStackFile, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
@@ -57,6 +58,10 @@ export async function maintain(
     try {
       changed.push(...(await setMaintenance({ region, tenants }, isOn)));
     } catch (error) {
+      if (changed.length > 0) {
+        const notes = [`${state}: ${changed.join(", ")}`, `region ${region.name} failed`];
+        await recordAct(environment, { act: "maintenance", notes, outcome: "error" }, surroundings);
+      }
       const before =
         changed.length === 0 ? "nobody was changed before it" : `${state} before it: ${changed.join(", ")}`;
       throw new Error(`region ${region.name}: ${(error as Error).message}; ${before}; run the command again`, {
@@ -64,6 +69,8 @@ export async function maintain(
       });
     }
   }
+  const notes = [`${state}: ${changed.join(", ")}`];
+  if (changed.length > 0) await recordAct(environment, { act: "maintenance", notes }, surroundings);
   const text =
     changed.length === 0 ? `nothing to change: they are ${state} already` : `${state}: ${changed.join(", ")}`;
   return { outcome: "go", text, data: { environment: environment.name, isOn, changed } };

@@ -2,10 +2,12 @@ import type { Command } from "commander";
 import { allReleases } from "../releases/catalog.ts";
 import { pinOf } from "../releases/pin.ts";
 import type { Report } from "./outcome.ts";
+import { checklist } from "./paper/checklist.ts";
 import { gatherPaper } from "./paper/gather-paper.ts";
 import type { PaperFacts } from "./paper/paper-facts.ts";
-import { announcement, changelog, releaseNotes, tenantNotes } from "./paper/release-notes.ts";
+import { announcement, changelog, knownIssues, releaseNotes, tenantNotes } from "./paper/release-notes.ts";
 import { releasePlan } from "./paper/release-plan.ts";
+import { retrospective } from "./paper/retrospective.ts";
 import { runbook } from "./paper/runbook.ts";
 import { withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
@@ -15,6 +17,7 @@ interface NotesOptions extends CommonOptions {
   readonly tenant?: string;
   readonly changelog?: boolean;
   readonly announcement?: boolean;
+  readonly knownIssues?: boolean;
 }
 
 const help = (example: string) =>
@@ -47,10 +50,12 @@ export function registerPapers(program: Command, surroundings: Surroundings): vo
     .option("--tenant <id>", "as this tenant meets them")
     .option("--changelog", "every release up to this one, newest first")
     .option("--announcement", "a few sentences for people outside")
+    .option("--known-issues", "what is known not to be as one would like")
     .action((release: string | undefined, options: NotesOptions) =>
       run(release, options, "notes", (paper) => {
         if (options.tenant !== undefined) return tenantNotes(paper, options.tenant);
         if (options.changelog) return changelog(paper, allReleases());
+        if (options.knownIssues) return knownIssues(paper);
         return options.announcement ? announcement(paper) : releaseNotes(paper);
       }),
     );
@@ -59,6 +64,18 @@ export function registerPapers(program: Command, surroundings: Surroundings): vo
     "plan and timeline of a release: gates, checklist, waves with rows and minutes",
     "  coordinator plan r2 --env prod",
   ).action((release: string | undefined, options: CommonOptions) => run(release, options, "plan", releasePlan));
+  add(
+    "checklist",
+    "the checklist with what a command has found and what people have signed",
+    "  coordinator checklist r2 --env prod",
+  ).action((release: string | undefined, options: CommonOptions) => run(release, options, "checklist", checklist));
+  add(
+    "retrospective",
+    "what a release really took: acts with their times, decisions, holds, and the promise on going back",
+    "  coordinator retrospective r2 --env prod",
+  ).action((release: string | undefined, options: CommonOptions) =>
+    run(release, options, "retrospective", retrospective),
+  );
   add(
     "runbook",
     "what to type forward and back, with this environment's values",

@@ -8,8 +8,10 @@ import type { Environment } from "../releases/environment.ts";
 import { parsePin, pinOf } from "../releases/pin.ts";
 import type { Release } from "../releases/release.ts";
 import type { ApprovalVerdict } from "./approval/judge-approvals.ts";
+import { approvedChange, continuedChange } from "./approval/continued-change.ts";
+import type { BegunChange } from "./approval/continued-change.ts";
 import { requireApproval } from "./approval/require-approval.ts";
-import { approvalDigest } from "./approval/reviewed-change.ts";
+import { digestOf, reviewedScope } from "./approval/reviewed-change.ts";
 import { mirrorStates, openRegistry, readFacts } from "./environment-facts.ts";
 import { ActEvidence } from "./evidence/act-evidence.ts";
 import { explainGate, nextEligible, verdictOfGates } from "./gate/gate.ts";
@@ -85,7 +87,8 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
     // Holds are lifted or refused below, by name.
     const free = { ...facts, holds: [] };
     const now = new Date();
-    const question = { environment: running, to, moving, facts: free, evidence: evidence.log, now };
+    const project = await projectFolder(surroundings.folder);
+    const question = { environment: running, to, moving, facts: free, evidence: evidence.log, project, now };
     const judged = [...ruled, evidence.gate(now), ...(await log.run("gates", () => judgeGates(question)))];
     const gates = withOverrides(judged, overridesOf(options.override), operatorName());
     const decided = verdictOfGates(gates);
@@ -98,19 +101,39 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
     const holds = holdsAgainst(facts.holds, to, waves);
     if (holds.length > 0 && options.keepHolds) throw new Refusal("no-go", holds.map(explainHold));
     const lifted = options.dryRun ? [] : await liftHolds(registry, environment, holds, surroundings);
-    let digest: string;
+    let change: BegunChange;
     let approvals: ApprovalVerdict;
     try {
       const plan = await log.run("preview", () => planMove(stack, file));
-      const commit = await findProgramCommit(await projectFolder(surroundings.folder));
+      const commit = await findProgramCommit(project);
       const { changes } = plan.run.events;
-      digest = approvalDigest({ from, file, changes, positions: mirrorStates(facts), commit });
-      if (options.dryRun) return dryReport(verdict.reasons, changes.length, digest, holds, gates);
-      const asked = { environment: plan.environment, act: "promotion", digest, read: options.approved } as const;
+      const scope = reviewedScope({ from, file, changes, positions: mirrorStates(facts), commit });
+      change = { digest: digestOf(scope), scope };
+      if (options.dryRun) return dryReport(verdict.reasons, changes.length, change.digest, holds, gates);
+      const entries = (await evidence.log?.read())?.entries ?? [];
+      const continued = continuedChange(entries, "promotion", scope);
+      const { digest } = change;
+      const asked = {
+        environment: plan.environment,
+        act: "promotion",
+        digest,
+        continued,
+        read: options.approved,
+      } as const;
       approvals = await requireApproval(asked, surroundings);
       await file.requireUnchanged();
       const notes = [...lifted.map((hold) => `lifted: ${explainHold(hold)}`), ...verdict.reasons];
-      await evidence.begin({ act: "promotion", from, to: file.pins(), digest, gates, approvals: approvals.by, notes });
+      change = approvedChange(approvals.by, continued, change);
+      const reviewed = { digest: change.digest, reviewed: change.scope };
+      await evidence.begin({
+        act: "promotion",
+        from,
+        to: file.pins(),
+        ...reviewed,
+        gates,
+        approvals: approvals.by,
+        notes,
+      });
     } catch (error) {
       await registry.holds.restore(lifted.map(({ id }) => id));
       throw error;
@@ -127,7 +150,7 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
       evidence,
       log,
       from,
-      digest,
+      digest: change.digest,
       gates,
       approvals,
       lifted,

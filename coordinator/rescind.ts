@@ -5,6 +5,7 @@ import type { Environment } from "../releases/environment.ts";
 import { parsePin, pinOf } from "../releases/pin.ts";
 import { openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
+import { recordAct } from "./evidence/record-act.ts";
 import { operatorName } from "./operator.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
@@ -49,6 +50,8 @@ export async function rescind(wanted: string, options: RescindOptions, surroundi
     await registry.records.rescind({ hash: parsePin(pin).hash, who: operatorName(), why });
     const found = await registry.records.findRescinded(parsePin(pin).hash);
     const before = facts.rescinded.get(parsePin(pin).hash);
+    if (before === undefined)
+      await recordAct(environment, { act: "rescission", notes: [`${pin} is rescinded: ${why}`] }, surroundings);
     const consequences = consequencesOf(pin, environment, facts, options.env);
     const head =
       before === undefined ? `${pin} is rescinded: ${why}` : `${pin} was rescinded before: ${before}; that stands`;

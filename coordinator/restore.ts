@@ -9,6 +9,7 @@ import type { Environment } from "../releases/environment.ts";
 import { rolloutOf } from "../releases/rollout.ts";
 import { chooseTenants, getBackupFolder, transitOf, withRegistry } from "./chosen-tenants.ts";
 import type { ChosenTenant } from "./chosen-tenants.ts";
+import { recorded } from "./evidence/record-act.ts";
 import { Refusal } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
@@ -51,8 +52,9 @@ async function restoreChosen(
   chosen: ChosenTenant,
   registry: Registry,
   options: RestoreOptions,
-  { terminal }: Surroundings,
+  surroundings: Surroundings,
 ): Promise<Report> {
+  const { terminal } = surroundings;
   const target = targetOf(environment, chosen, registry);
   const { id } = chosen.tenant;
   const plan = await planRestore(target, options.backup).catch((error: unknown) => {
@@ -71,7 +73,8 @@ async function restoreChosen(
     return { outcome: "go", text: [`may be restored: ${what}`, ...lost].join("\n"), data };
   }
   terminal.stderr(`restoring ${id} from ${manifest.id} ...\n`);
-  const result = await restoreBackup(target, plan);
+  const act = { act: "restore", notes: [what, `from ${manifest.id}`] } as const;
+  const result = await recorded(environment, act, surroundings, () => restoreBackup(target, plan));
   const text = [
     result.status === "finished"
       ? `${what}: was in place already, the registry knows it now`

@@ -1,3 +1,4 @@
+import { isMove } from "./evidence/evidence-entry.ts";
 import type { EvidenceEntry } from "./evidence/evidence-entry.ts";
 import { explainPins } from "./history/pinned-state.ts";
 import type { RollbackPlan } from "./rollback-plan.ts";
@@ -73,6 +74,6 @@ export function explainSteps(steps: readonly PlannedStep[]): string[] {
 
 /** Seconds of the newest update that the evidence knows. */
 export function lastUpdateSeconds(entries: readonly EvidenceEntry[]): number | undefined {
-  return entries.findLast(({ phase, act, seconds }) => phase === "ended" && act !== "verification" && seconds !== null)
+  return entries.findLast(({ phase, act, seconds }) => phase === "ended" && isMove(act) && seconds !== null)
     ?.seconds as number | undefined;
 }

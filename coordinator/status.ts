@@ -14,7 +14,7 @@ import { explainGate, nextEligible } from "./gate/gate.ts";
 import type { Gate } from "./gate/gate.ts";
 import { judgeGates } from "./gate/judge-gates.ts";
 import type { Report } from "./outcome.ts";
-import { openStackFile, withCommonOptions } from "./project.ts";
+import { openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
 import { explainWorld } from "./stack-move.ts";
 import { runCommand } from "./terminal.ts";
@@ -99,7 +99,8 @@ async function gatesOfNext(
   const isAsked = environment.upstream !== undefined || environment.waves.some(({ soakHours = 0 }) => soakHours > 0);
   const evidence = isAsked ? await openEvidenceOf(options, surroundings).catch(() => undefined) : undefined;
   try {
-    return await judgeGates({ environment, to, moving, facts, evidence, now: new Date() });
+    const project = await projectFolder(surroundings.folder);
+    return await judgeGates({ environment, to, moving, facts, evidence, project, now: new Date() });
   } finally {
     await evidence?.close();
   }

@@ -7,6 +7,7 @@ import { parseEnvironment } from "../releases/environment.ts";
 import { parsePin } from "../releases/pin.ts";
 import { rolloutOf } from "../releases/rollout.ts";
 import { releaseTarget } from "../releases/target.ts";
+import { recordAct } from "./evidence/record-act.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
@@ -82,7 +83,9 @@ export async function onboard(
         `${tenant}: ${status}${reason === undefined ? ` (wave ${wave}, ${pin})` : `: ${reason}`}`,
     )
     .join("\n");
+  const notes = results.map(({ tenant, status, wave, pin }) => `${tenant}: ${status} (wave ${wave}, ${pin})`);
   const hasFailed = results.some(({ status }) => status === "failed");
+  await recordAct(environment, { act: "onboarding", notes, outcome: hasFailed ? "error" : "go" }, surroundings);
   return {
     outcome: hasFailed ? "error" : "go",
     text,

@@ -132,9 +132,15 @@ export const environmentSchema = closed({
   tenants: z.array(tenantSchema, { error: "a list of tenants" }).default([]),
   /** When changes may start; none = always. A rollback never waits for one. */
   windows: z.array(windowText, { error: "a list of change windows" }).default([]),
-  approvals: closed({ promotion: approval, finalize: approval }).default({
+  approvals: closed({
+    promotion: approval,
+    finalize: approval,
+    /** Who signs an item of the checklist that no command proves: so many people, each in any one of the roles. @default nobody */
+    checklist: approval.default({ minimum: 0, roles: [] }),
+  }).default({
     promotion: { minimum: 0, roles: [] },
     finalize: { minimum: 0, roles: [] },
+    checklist: { minimum: 0, roles: [] },
   }),
   /**
    * The environment that a release passes first: its evidence must say that this very hash works there, for at least so many

@@ -32,7 +32,9 @@ export class ApprovalFiles {
   /** Every approval of an environment, whatever its digest: one for another preview is worth a word. @throws for a file that is none */
   async read(environment: string): Promise<CheckedApproval[]> {
     const found: CheckedApproval[] = [];
-    for (const digest of await entries(join(this.#folder, environment)))
+    // Beside the digests lie the signed items of checklists, by pin.
+    const digests = (await entries(join(this.#folder, environment))).filter((name) => !name.includes("@"));
+    for (const digest of digests)
       for (const name of await entries(join(this.#folder, environment, digest))) {
         const path = join(this.#folder, environment, digest, name);
         const approval = parseApproval(await readFile(path, "utf8"), path);
@@ -42,7 +44,8 @@ export class ApprovalFiles {
   }
 }
 
-async function entries(folder: string): Promise<string[]> {
+/** Names in a folder, in the order of their bytes; none when it is not there. */
+export async function entries(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
     return [];

@@ -20,12 +20,24 @@ export interface ReviewedChange {
   readonly commit: string | undefined;
 }
 
+/** What the digest is over, as plain data: whoever has it can hold a digest against it. */
+export interface ReviewedScope {
+  readonly from: Pins;
+  readonly to: Pins;
+  readonly finalize: Readonly<Record<string, readonly string[]>>;
+  readonly resources: readonly Pick<ResourceChange, "urn" | "op" | "diffs">[];
+  /** `<mirror> <position>` of every tenant, each once. */
+  readonly places: readonly string[];
+  readonly gates: Release["gates"];
+  readonly commit: string | null;
+}
+
 /**
- * Digest of what was reviewed: pins from history to file, mirrors to finalize, resources with operation and changed inputs,
+ * What was reviewed: pins from history to file, mirrors to finalize, resources with operation and changed inputs,
  * positions, gates and program. Counts, bytes and times are left out: they move while people read. A pin that was merged
- * before and one that `promote` writes give the same digest, since neither the file before nor Git says what ran.
+ * before and one that `promote` writes give the same scope, since neither the file before nor Git says what ran.
  */
-export function approvalDigest({ from, file, changes, positions, commit }: ReviewedChange): string {
+export function reviewedScope({ from, file, changes, positions, commit }: ReviewedChange): ReviewedScope {
   const resources = changes
     .map(({ urn, op, diffs }) => ({ urn, op, diffs: [...diffs].sort() }))
     .sort((a, b) => (a.urn < b.urn ? -1 : a.urn > b.urn ? 1 : 0));
@@ -33,8 +45,17 @@ export function approvalDigest({ from, file, changes, positions, commit }: Revie
   const to = file.pins();
   const finalize = Object.fromEntries(Object.entries(file.finalize()).map(([wave, all]) => [wave, [...all].sort()]));
   const { gates } = newestRelease(to);
-  const reviewed = { from, to, finalize, resources, places, gates, commit: commit ?? null };
-  return createHash("sha256").update(canonicalJson(reviewed)).digest("hex").slice(0, 16);
+  return { from, to, finalize, resources, places, gates, commit: commit ?? null };
+}
+
+/** 16 hexadecimal digits that stand for a scope. */
+export function digestOf(scope: ReviewedScope): string {
+  return createHash("sha256").update(canonicalJson(scope)).digest("hex").slice(0, 16);
+}
+
+/** Digest of what was reviewed. */
+export function approvalDigest(change: ReviewedChange): string {
+  return digestOf(reviewedScope(change));
 }
 
 /** The newest release that any wave pins: its gates are asked, and it is the one that people approve. */

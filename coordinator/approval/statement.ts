@@ -1,4 +1,6 @@
 import { canonicalJson } from "../../releases/content-hash.ts";
+import { parseSigned } from "./signed-statement.ts";
+import type { Signed } from "./signed-statement.ts";
 
 /** What somebody agrees to, and signs: this change, shown in this size, in this role. */
 export interface ApprovalStatement {
@@ -19,17 +21,13 @@ export interface ApprovalStatement {
 }
 
 /** An approval as it lies in Git. */
-export interface SignedApproval {
-  readonly statement: ApprovalStatement;
-  /** OpenSSH signature over the canonical JSON of the statement. */
-  readonly signature: string;
-}
+export type SignedApproval = Signed<ApprovalStatement>;
 
 /** Separates these signatures from all others that the same key makes. */
 export const approvalNamespace = "release-coordinator-approval";
 
 /** The bytes that are signed. */
-export function signedText(statement: ApprovalStatement): string {
+export function signedText(statement: object): string {
   return canonicalJson(statement);
 }
 
@@ -38,35 +36,15 @@ export function signedText(statement: ApprovalStatement): string {
  * @throws naming the field, what stands there and what may
  */
 export function parseApproval(text: string, path: string): SignedApproval {
-  const mend = `remove ${path} and approve again: coordinator approve --help`;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Error(`${path} is no JSON; ${mend}`);
-  }
-  const { statement, signature, ...rest } = (typeof value === "object" && value !== null ? value : {}) as Record<
-    string,
-    unknown
-  >;
-  const fields = (typeof statement === "object" && statement !== null ? statement : {}) as Record<string, unknown>;
-  const faults = [
-    ...Object.keys(rest).map((key) => `${key} is not allowed`),
-    ...Object.entries(kinds).flatMap(([key, kind]) =>
-      isOf(kind, fields[key]) ? [] : [`statement.${key} must be ${kind}`],
-    ),
-    ...Object.keys(fields)
-      .filter((key) => !(key in kinds))
-      .map((key) => `statement.${key} is not allowed`),
-    ...(typeof signature === "string" && signature.startsWith("-----BEGIN SSH SIGNATURE-----")
-      ? []
-      : ["signature must be an OpenSSH signature"]),
-  ];
-  if (faults.length > 0) throw new Error(`${path}: ${faults.join("; ")}; ${mend}`);
-  return { statement: fields as unknown as ApprovalStatement, signature: signature as string };
+  return parseSigned<ApprovalStatement>(
+    text,
+    path,
+    kinds,
+    `remove ${path} and approve again: coordinator approve --help`,
+  );
 }
 
-const kinds: Readonly<Record<keyof ApprovalStatement, "1" | "a text" | "a count">> = {
+const kinds = {
   format: "1",
   environment: "a text",
   release: "a text",
@@ -76,10 +54,4 @@ const kinds: Readonly<Record<keyof ApprovalStatement, "1" | "a text" | "a count"
   role: "a text",
   who: "a text",
   at: "a text",
-};
-
-function isOf(kind: "1" | "a text" | "a count", value: unknown): boolean {
-  if (kind === "1") return value === 1;
-  if (kind === "a count") return Number.isSafeInteger(value) && Number(value) >= 0;
-  return typeof value === "string" && /^[\w@.:+-]{1,120}$/.test(value);
-}
+} as const;

@@ -1,13 +1,37 @@
 import { createHash } from "node:crypto";
 import { contentHash } from "../../releases/content-hash.ts";
+import type { ReviewedScope } from "../approval/reviewed-change.ts";
 import type { ApprovalStatement } from "../approval/statement.ts";
 import type { Gate } from "../gate/gate.ts";
 import type { Pins } from "../history/pinned-state.ts";
 import type { Outcome } from "../outcome.ts";
 
+/** Acts that move pins or positions, by an update. */
+const moves = ["promotion", "rollback", "finalize"] as const;
+
+/** What a command may do to an environment. */
+export type Act =
+  | (typeof moves)[number]
+  | "verification"
+  | "hold"
+  | "unhold"
+  | "rescission"
+  | "maintenance"
+  | "onboarding"
+  | "backup"
+  | "restore"
+  | "keys"
+  | "images"
+  | "decommission";
+
+/** Did the act move the environment? All others leave pins and positions as they are. */
+export function isMove(act: Act): boolean {
+  return (moves as readonly Act[]).includes(act);
+}
+
 /** What somebody did to an environment. */
 export interface EvidenceFacts {
-  readonly act: "promotion" | "rollback" | "finalize" | "verification";
+  readonly act: Act;
   /** An act that began and never ended was killed, or its end could not be written. */
   readonly phase: "begun" | "ended";
   readonly who: string;
@@ -15,6 +39,8 @@ export interface EvidenceFacts {
   readonly to: Pins;
   /** Approval digest of what was applied; null where none is asked. */
   readonly digest: string | null;
+  /** What that digest is over, so that what is left of the change can be told from another one; null where none is asked. */
+  readonly reviewed?: ReviewedScope | null;
   /** null while it runs. */
   readonly outcome: Outcome | null;
   readonly gates: readonly Gate[];

@@ -3,6 +3,7 @@ import type { Release } from "../../releases/release.ts";
 import type { EnvironmentFacts } from "../environment-facts.ts";
 import type { EvidenceLog } from "../evidence/evidence-log.ts";
 import type { Gate } from "./gate.ts";
+import { checklistGates } from "./checklist-gates.ts";
 import { failureBudgetGate } from "./failure-budget-gate.ts";
 import { holdGate } from "./hold-gate.ts";
 import { soakGate, upstreamGate } from "./soak-gates.ts";
@@ -18,17 +19,21 @@ export interface GateQuestion {
   readonly facts: EnvironmentFacts;
   /** undefined: out of reach on this backend. */
   readonly evidence: EvidenceLog | undefined;
+  /** Folder of Pulumi.yaml: what people signed lies there. */
+  readonly project: string;
   readonly now: Date;
 }
 
 /** The gates that time, people and other environments stand behind; those of rules, blockers and backups are judged with the release. */
-export async function judgeGates({ environment, to, moving, facts, evidence, now }: GateQuestion): Promise<Gate[]> {
+export async function judgeGates(question: GateQuestion): Promise<Gate[]> {
+  const { environment, to, moving, facts, evidence, project, now } = question;
   return [
     holdGate(facts.holds, to, moving),
     windowGate(environment, now),
     await upstreamGate(environment, to, evidence, now),
     await soakGate(environment, to, moving, evidence, now),
     failureBudgetGate(environment, to, moving, facts),
+    ...(await checklistGates(environment, to, "promotion", project)),
   ];
 }
 

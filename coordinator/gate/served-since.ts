@@ -1,3 +1,4 @@
+import { isMove } from "../evidence/evidence-entry.ts";
 import type { EvidenceEntry } from "../evidence/evidence-entry.ts";
 import type { Pins } from "../history/pinned-state.ts";
 
@@ -5,7 +6,7 @@ import type { Pins } from "../history/pinned-state.ts";
 export function servedSince(entries: readonly EvidenceEntry[], wave: string, pin: string): Date | undefined {
   let since: Date | undefined;
   for (const { phase, act, outcome, to, at } of entries) {
-    if (phase !== "ended" || act === "verification") continue;
+    if (phase !== "ended" || !isMove(act)) continue;
     if (to[wave]?.now !== pin) since = undefined;
     else if (outcome === "go") since ??= new Date(at);
   }

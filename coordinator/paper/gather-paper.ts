@@ -5,7 +5,7 @@ import { newestRelease } from "../approval/reviewed-change.ts";
 import { emptyFacts, mirrorStates, openRegistry, readFacts } from "../environment-facts.ts";
 import { openEvidenceOf } from "../evidence/open-evidence.ts";
 import { judgeGates } from "../gate/judge-gates.ts";
-import { openStackFile } from "../project.ts";
+import { openStackFile, projectFolder } from "../project.ts";
 import type { CommonOptions, Surroundings } from "../project.ts";
 import { judgePromotion, partsToAdd } from "../release-judgement.ts";
 import { secretsOf } from "../report/known-secrets.ts";
@@ -37,7 +37,9 @@ export async function gatherPaper(
     const names = environment.waves.map(({ name }) => name);
     const judged = read && (await sight.look("the gates", () => judgePromotion(environment, to, names, facts)));
     const moving = judged?.moving ?? [];
-    const others = await sight.look("the gates", () => judgeGates({ environment, to, moving, facts, evidence, now }));
+    const project = await projectFolder(surroundings.folder);
+    const question = { environment, to, moving, facts, evidence, project, now };
+    const others = await sight.look("the gates", () => judgeGates(question));
     const entries = (evidence && (await sight.look("the evidence", () => evidence.read())))?.entries ?? [];
     for (const part of partsToAdd(environment, to)) file.addPresent(part);
     for (const [wave, { now: pin }] of Object.entries(file.pins()))

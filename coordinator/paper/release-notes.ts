@@ -57,6 +57,24 @@ export function changelog({ environment, to }: PaperFacts, releases: readonly Re
   ]);
 }
 
+/** What is known not to be as one would like: of the release, and of those before it that still run beside it. Markdown. */
+export function knownIssues({ environment, to }: PaperFacts): string {
+  const pinned = Object.values(environment.pins).map(({ now }) => getPinned(parsePin(now)));
+  const shown = [to, ...new Set(pinned.filter(({ id }) => id !== to.id))];
+  return lines([
+    `# Known issues in ${inline(environment.name)}`,
+    "",
+    ...shown.flatMap((release) => [
+      `## ${inline(`${release.title} ${release.version}`)} (${code(pinOf(release))})`,
+      "",
+      ...(release.knownIssues.length === 0
+        ? ["None."]
+        : release.knownIssues.map(({ id, text }) => `- ${code(id)}: ${inline(text)}`)),
+      "",
+    ]),
+  ]);
+}
+
 /** A few plain sentences for people outside of the team. */
 export function announcement({ environment, to, waysBack }: PaperFacts): string {
   const pins = new Set(Object.values(environment.pins).map(({ now }) => getPinned(parsePin(now)).title));

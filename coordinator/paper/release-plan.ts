@@ -2,6 +2,7 @@ import { pinOf } from "../../releases/pin.ts";
 import { nextEligible } from "../gate/gate.ts";
 import { code, inline } from "../report/markdown-text.ts";
 import { duration } from "../way-back.ts";
+import { checklistLines } from "./checklist.ts";
 import { movingWaves } from "./paper-facts.ts";
 import type { PaperFacts } from "./paper-facts.ts";
 import { lines } from "./release-notes.ts";
@@ -28,12 +29,7 @@ export function releasePlan(paper: PaperFacts): string {
     "",
     "## Checklist",
     "",
-    ...Object.entries(to.checklist).flatMap(([phase, items]) => [
-      `**${phaseNames[phase] ?? phase}**`,
-      "",
-      ...items.map((item) => `- [ ] ${inline(item.text)}${automatic(item.gate ?? item.id, paper)}`),
-      "",
-    ]),
+    ...checklistLines(paper),
     "## Timeline",
     "",
     ...(moving.length === 0 ? [`Every wave pins ${code(pinOf(to))} already.`] : []),
@@ -62,23 +58,6 @@ export function releasePlan(paper: PaperFacts): string {
     "",
     ...measured(entries),
   ]);
-}
-
-const phaseNames: Readonly<Record<string, string>> = {
-  preRelease: "Before the release",
-  readiness: "Readiness",
-  testing: "Testing",
-  deployment: "Deployment",
-  postRelease: "After the release",
-};
-
-/** What a command proves of a checklist item; the rest is a person's. */
-function automatic(id: string, { gates, to }: PaperFacts): string {
-  const found = gates.find((each) => each.id === id || each.id === `blocker:${id}`);
-  if (found !== undefined) return `: **${found.outcome}** by machine, ${inline(found.evidence)}`;
-  const gate = to.gates.find((each) => each.id === id);
-  if (gate?.judge === "machine") return `: proven by the machine before ${inline(gate.before)}`;
-  return ": a person says so";
 }
 
 /** What acts of this environment really took. */

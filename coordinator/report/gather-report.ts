@@ -9,10 +9,10 @@ import { emptyFacts, mirrorStates, openRegistry, readFacts } from "../environmen
 import type { EnvironmentFacts } from "../environment-facts.ts";
 import type { StackRun } from "../environment-stack.ts";
 import { readLedgers } from "../exact-facts.ts";
-import type { EvidenceLog } from "../evidence/evidence-log.ts";
 import { openEvidence } from "../evidence/open-evidence.ts";
 import type { Gate } from "../gate/gate.ts";
 import { judgeGates } from "../gate/judge-gates.ts";
+import type { GateQuestion } from "../gate/judge-gates.ts";
 import { findProgramCommit } from "../git.ts";
 import { lastPins } from "../history/pinned-state.ts";
 import type { Pins } from "../history/pinned-state.ts";
@@ -62,7 +62,8 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
       (await sight.look("the history", async () => lastPins((await stack.history()).entries, environment.name)));
     const moves = from === undefined ? [] : movesOf(from, file.pins());
     const evidence = stack && (await sight.look("the evidence", () => openEvidence(stack)));
-    const judged = await judge(environment, from, facts, evidence, sight);
+    const project = await projectFolder(surroundings.folder);
+    const judged = await judge(environment, from, facts, { evidence, project }, sight);
     await evidence?.close();
     const migrations = facts.hasRegistry
       ? ((await sight.look("rows to migrate", () => countMigrations(environment))) ?? [])
@@ -81,7 +82,7 @@ export async function gatherReport(options: ReportOptions, surroundings: Surroun
             file,
             changes: preview.events.changes,
             positions,
-            commit: await findProgramCommit(await projectFolder(surroundings.folder)),
+            commit: await findProgramCommit(project),
           });
     const after = new Map(migrations.map((each) => [each.wave, each.after]));
     const finalizes = migrations.some(({ mirrors }) => mirrors.some(({ isFinalized }) => isFinalized));
@@ -138,12 +139,15 @@ interface Judged {
   readonly gates: readonly Gate[];
 }
 
+/** What gates read beside the registry. */
+type KeptElsewhere = Pick<GateQuestion, "evidence" | "project">;
+
 /** Asks the rules about every move, and the holds about every pin. */
 async function judge(
   environment: Environment,
   from: Pins | undefined,
   facts: EnvironmentFacts,
-  evidence: EvidenceLog | undefined,
+  kept: KeptElsewhere,
   sight: Sight,
 ): Promise<Judged> {
   const parts: Judged[] = [holdsAgainst(environment, facts)];
@@ -151,7 +155,7 @@ async function judge(
     const [wave = ""] = waves;
     const [before, after] = [from?.[wave]?.now, environment.pins[wave]?.now ?? ""];
     const found = await sight.look(`the rules for ${after}`, () =>
-      judgeMove(environment, from ?? {}, waves, before, after, facts, evidence),
+      judgeMove(environment, from ?? {}, waves, before, after, facts, kept),
     );
     if (found === undefined) continue;
     const isGo = found.outcome === "go";
@@ -177,7 +181,7 @@ async function judgeMove(
   before: string | undefined,
   after: string,
   facts: EnvironmentFacts,
-  evidence: EvidenceLog | undefined,
+  kept: KeptElsewhere,
 ): Promise<{ readonly outcome: Outcome; readonly reasons: readonly string[]; readonly gates: readonly Gate[] }> {
   const to = getPinned(parsePin(after));
   if (before === undefined)
@@ -186,7 +190,7 @@ async function judgeMove(
   if (numberOf(to.id) >= numberOf(old.id)) {
     const asBefore = { ...environment, pins: { ...environment.pins, ...from } };
     const { verdict, gates, moving } = await judgePromotion(asBefore, to, waves, facts);
-    const others = await judgeGates({ environment: asBefore, to, moving, facts, evidence, now: new Date() });
+    const others = await judgeGates({ environment: asBefore, to, moving, facts, ...kept, now: new Date() });
     return { ...verdict, gates: [...gates, ...others] };
   }
   const verdicts = waves.map((wave) =>

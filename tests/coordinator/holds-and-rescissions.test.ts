@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { EvidenceEntry } from "../../coordinator/evidence/evidence-entry.ts";
 import { CommandFixture, r1, r2 } from "./command-fixture.ts";
 
 /** What a person may forbid by hand, on one stack with a real registry. */
@@ -69,5 +70,30 @@ describe("holds and rescissions by hand", function () {
       (await fixture.registry.records.listRescinded()).map(({ hash }) => hash),
       [r1.slice(3)],
     );
+  });
+
+  it("stand in the evidence with who and why, and move nobody there", async () => {
+    const { stdout, code } = await fixture.dev("evidence", "--json");
+    assert.equal(code, 0, stdout);
+    const { entries } = JSON.parse(stdout) as { entries: EvidenceEntry[] };
+    assert.deepEqual(
+      entries.map(({ act }) => act),
+      ["onboarding", "hold", "unhold", "hold", "hold", "unhold", "rescission"],
+    );
+    for (const { who, outcome, from, to } of entries) {
+      assert.deepEqual([who, outcome], ["ana", "go"]);
+      assert.deepEqual(from, to);
+    }
+    assert.match(entries[1]?.notes.join() ?? "", /every update is refused since .* \(ana: audit until friday\)/);
+    assert.match(entries.at(-1)?.notes.join() ?? "", new RegExp(`${r1} is rescinded: leaks titles`));
+    assert.match((await fixture.dev("evidence")).stdout, /rescission.*leaks titles/);
+  });
+
+  it("are placed also when the backend does not answer, and that is said", async () => {
+    fixture.stack.setVariables({ PULUMI_BACKEND_URL: "postgres://nobody@127.0.0.1:9/nothing" });
+    const run = await fixture.dev("hold", "--why", "incident 14");
+    assert.equal(run.code, 0, run.stderr);
+    assert.match(run.stderr, /warning: the evidence could not be written: .*127\.0\.0\.1:9/);
+    assert.equal((await fixture.registry.holds.inForce("dev")).length, 1);
   });
 });

@@ -101,6 +101,29 @@ describe("a promotion that needs approvals", function () {
     assert.match(run.stdout, /1 rows have no payload in the database: cmd-acme \(1\)/);
   });
 
+  it("asks people to sign what no command proves, in this environment and for this content", async () => {
+    const { stack } = fixture;
+    const before = await fixture.fileText();
+    await stack.writeStackFile(`${before}      checklist: { minimum: 1, roles: [security] }\n`);
+    const refused = await fixture.dev("promote", "r2", "--json");
+    assert.equal(refused.code, 3, refused.stdout + refused.stderr);
+    const { reasons } = JSON.parse(refused.stdout) as { reasons: string[] };
+    const commands = reasons.flatMap(
+      (reason) => /to sign: coordinator sign r2 ([a-z-]+) --env dev/.exec(reason)?.[1] ?? [],
+    );
+    assert.deepEqual(commands, ["security-review", "preview", "there-and-back"]);
+    for (const item of commands) {
+      const signer = ["--role", "security", "--key", join(stack.folder, "ben.key"), "--as", "ben"];
+      assert.equal((await fixture.dev("sign", "r2", item, ...signer)).code, 0);
+    }
+    const dry = await fixture.dev("promote", "r2", "--dry-run");
+    assert.equal(dry.code, 0, dry.stdout);
+    assert.match(dry.stdout, /signed:there-and-back: ben \(security\) signed at/);
+    const status = JSON.parse((await fixture.dev("status", "--json")).stdout) as { next: { gates: { id: string }[] } };
+    assert.ok(status.next.gates.some(({ id }) => id === "signed:preview"));
+    await stack.writeStackFile(before);
+  });
+
   it("asks the quorum of finalize before the old side is dropped, and keeps who agreed", async () => {
     const { stack, registry, world } = fixture;
     const key = join(stack.folder, "ben.key");
@@ -112,7 +135,15 @@ describe("a promotion that needs approvals", function () {
       return fixture.dev("approve", "r2", "--digest", digestOf(asked), ...size);
     };
     assert.equal((await sign(waiting.stdout, "0")).code, 0);
-    assert.equal((await fixture.dev("promote", "r2")).code, 0);
+    world.failing.add("general");
+    const broken = await fixture.dev("promote", "r2");
+    assert.equal(broken.code, 1, broken.stdout);
+    world.failing.delete("general");
+    // What is left of an approved change needs no approval of its own.
+    const rest = await fixture.dev("promote", "r2", "--approved", digestOf(waiting.stdout));
+    assert.equal(rest.code, 0, rest.stdout + rest.stderr);
+    const [kept] = await registry.records.listPromotions("dev");
+    assert.deepEqual([kept?.reviewed, kept?.detail["digest"]], [true, digestOf(waiting.stdout)]);
     const file = await fixture.fileText();
     await stack.writeStackFile(
       file.replace("finalize: { minimum: 0, roles: [] }", "finalize: { minimum: 1, roles: [security] }"),

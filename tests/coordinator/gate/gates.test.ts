@@ -19,6 +19,7 @@ const raw = () =>
 const environment = (change: object = {}) => parseEnvironment({ ...raw(), ...change });
 const now = new Date("2027-01-18T10:00:00Z"); // a Monday
 const hour = 3_600_000;
+const project = import.meta.dirname; // nobody has signed anything here
 const tenant = (id: string, pin: string) => ({ id, pin, states: [] }) as never;
 
 async function gatesOf(
@@ -27,7 +28,7 @@ async function gatesOf(
 ): Promise<Record<string, Gate>> {
   const parsed = environment(change);
   const known: EnvironmentFacts = { ...emptyFacts(parsed), ...facts };
-  const question = { environment: parsed, to, moving, facts: known, evidence: files?.log("dev"), now };
+  const question = { environment: parsed, to, moving, facts: known, evidence: files?.log("dev"), project, now };
   return Object.fromEntries((await judgeGates(question)).map((each) => [each.id, each]));
 }
 
@@ -108,6 +109,20 @@ describe("gates", () => {
       [(await ask(["general"]))?.outcome, (await ask(["general"]))?.eligibleAt],
       ["needs-human", "2027-01-18T13:00:00.000Z"],
     );
+  });
+
+  it("count a soak and a proof on through holds, backups and keys, which move nobody", async () => {
+    const waves = [
+      { name: "canary", selector: { tags: ["canary"] }, soakHours: 1 },
+      { name: "general", selector: { rest: true } },
+    ];
+    const files = new MemoryFiles();
+    const pins = { canary: { now: r2, back: r1 }, general: { now: r1, back: "none" } };
+    await files.log("dev").append(factsOf({ to: pins }), undefined, new Date(now.getTime() - 2 * hour));
+    const elsewhere = { canary: { now: r1, back: "none" }, general: { now: r1, back: "none" } };
+    for (const act of ["hold", "unhold", "backup", "keys", "maintenance", "rescission"] as const)
+      await files.log("dev").append(factsOf({ act, to: elsewhere }), undefined, new Date(now.getTime() - hour));
+    assert.equal((await gatesOf({ waves }, { moving: ["general"], files }))["soak"]?.outcome, "go");
   });
 
   it("stop the next wave when more tenants of the one before have failed than may", async () => {

@@ -2,9 +2,17 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { emptyFacts } from "../../../coordinator/environment-facts.ts";
 import { gate } from "../../../coordinator/gate/gate.ts";
+import { checklist } from "../../../coordinator/paper/checklist.ts";
 import type { PaperFacts } from "../../../coordinator/paper/paper-facts.ts";
-import { announcement, changelog, releaseNotes, tenantNotes } from "../../../coordinator/paper/release-notes.ts";
+import {
+  announcement,
+  changelog,
+  knownIssues,
+  releaseNotes,
+  tenantNotes,
+} from "../../../coordinator/paper/release-notes.ts";
 import { releasePlan } from "../../../coordinator/paper/release-plan.ts";
+import { retrospective } from "../../../coordinator/paper/retrospective.ts";
 import { runbook } from "../../../coordinator/paper/runbook.ts";
 import { waysBack } from "../../../coordinator/way-back.ts";
 import { allReleases, getRelease } from "../../../releases/catalog.ts";
@@ -13,6 +21,8 @@ import { pinOf } from "../../../releases/pin.ts";
 import { faultOf } from "../../docs/known-commands.ts";
 import { simpleCommands } from "../../docs/shell-words.ts";
 import { stackText } from "../command-fixture.ts";
+import type { EvidenceFacts } from "../../../coordinator/evidence/evidence-entry.ts";
+import { MemoryFiles, factsOf } from "../evidence/evidence-fixture.ts";
 
 const to = getRelease("r2");
 const [r1, r2] = [pinOf(getRelease("r1")), pinOf(to)];
@@ -84,6 +94,9 @@ const all = (on: PaperFacts) => ({
   announcement: announcement(on),
   plan: releasePlan(on),
   runbook: runbook(on),
+  checklist: checklist(on),
+  knownIssues: knownIssues(on),
+  retrospective: retrospective(on),
 });
 
 describe("papers", function () {
@@ -111,6 +124,57 @@ describe("papers", function () {
     assert.match(plan, /3\. when nobody wants to go back: `coordinator finalize prompt-encryption --env dev`/);
     assert.match(plan, /Vault is healthy, its audit device writes: \*\*go\*\* by machine/);
     assert.match(plan, /Security has signed: a person says so/);
+  });
+
+  it("say what is known not to be as one would like, of every release that runs", () => {
+    assert.match(
+      knownIssues(paper),
+      /## Release Preview 2\.0\.0[^]*- `older-ciphertext`: An older ciphertext[^]*## [^\n]* 1\.0\.0 \(`r1@/,
+    );
+  });
+
+  it("look back on what it really took: times, decisions, signatures, holds, and the promise on going back", async () => {
+    assert.match(retrospective(paper), /Nothing yet: the evidence knows no act that concerns `r2@\w+`/);
+    const window = gate({
+      id: "window",
+      title: "t",
+      outcome: "needs-human",
+      evidence: "shut",
+      override: "ana: incident <b>",
+    });
+    const signed = gate({ id: "signed:security-review", title: "t", outcome: "go", evidence: "ben (security) signed" });
+    const before = { canary: { now: r1, back: "none" }, general: { now: r1, back: "none" } };
+    const acts: Partial<EvidenceFacts>[] = [
+      { act: "verification", from: before, to: before, verified: [r1] },
+      { phase: "begun", outcome: null },
+      { outcome: "error", seconds: 30, notes: ["the disk is full"] },
+      { phase: "begun", outcome: null, gates: [window, signed] },
+      { seconds: 90, verified: [r2], gates: [window, signed] },
+      { act: "hold", from: pins, to: pins, notes: ["dev is held: audit"] },
+      { act: "rollback", from: pins, to: before, seconds: 1000 },
+      { act: "finalize", phase: "begun", from: pins, to: pins, outcome: null },
+    ];
+    const files = new MemoryFiles();
+    const start = Date.parse("2027-01-18T09:00:00Z");
+    for (const [nth, act] of acts.entries()) {
+      const facts = factsOf({ from: before, to: pins, ...act });
+      await files.log().append(facts, undefined, new Date(start + nth * 60_000));
+    }
+    const { entries } = await files.log().read();
+    const text = retrospective({ ...paper, entries });
+    assert.match(text, /planned for: 2027-01-18; begun: 2027-01-18T09:01:00\.000Z; proven: 2027-01-18T09:04:00\.000Z/);
+    assert.match(text, /from the first update to the proof: 3 min/);
+    assert.match(text, /updates that were measured: 3, 19 min together/);
+    assert.match(text, /went back 1 times, the longest took 17 min; the promise is 15 min: \*\*broken\*\*/);
+    assert.match(text, /Decided against a gate\n\n- `window`: ana: incident &lt;b&gt;\n/);
+    assert.match(text, /Approved and signed\n\n- `security-review`: ben \(security\) signed/);
+    assert.match(text, /Held and rescinded meanwhile\n\n- 2027-01-18T09:05:00\.000Z hold by ana: dev is held: audit/);
+    assert.match(
+      text,
+      /error: the disk is full\n- 2027-01-18T09:07:00\.000Z finalize: began and its end was never written/,
+    );
+    assert.doesNotMatch(text, /09:03:00\.000Z promotion: began/, "that one has its end");
+    assert.doesNotMatch(text, /verification/, "what concerns another release is left out");
   });
 
   it("name only commands that exist, with this environment's values", async () => {
