@@ -65,6 +65,11 @@ export async function registerCopies(postgresUrl: string, ids: readonly string[]
   });
 }
 
+/** What earlier previews found is forgotten: the next one visits every tenant. */
+export async function forgetVisits(postgresUrl: string): Promise<void> {
+  await withClient(at(postgresUrl, "rc_registry"), (client) => client.query("TRUNCATE registry.observation"));
+}
+
 const at = (url: string, database: string): string => {
   const parsed = new URL(url);
   parsed.pathname = `/${database}`;

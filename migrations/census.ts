@@ -1,9 +1,9 @@
-import pLimit from "p-limit";
 import { censusLines } from "./census-lines.ts";
-import { type MirrorCensus, type RateOf, settledMember, visitMember } from "./member-census.ts";
+import { type MirrorCensus, type RateOf, settledMember } from "./member-census.ts";
 import type { Obstacle } from "./mirror/preflight.ts";
 import { readMembers, withRegistries, type WaveMember } from "./nodes/wave-members.ts";
 import type { TenantState } from "./registry/projection.ts";
+import { lookAtMembers } from "./visits.ts";
 import type { WaveInputs } from "./wave-inputs.ts";
 
 /** What a wave would move, counted in the tenants' own databases. */
@@ -17,23 +17,19 @@ export interface WaveCensus {
   readonly obstacles: readonly Obstacle[];
 }
 
-/** Databases looked at side by side. */
-const visitsAtOnce = 8;
-
 /**
  * Counts what a wave would move. Tenants are visited only where the registry does not know that they are at their end;
  * for the others its copy of their ledger stands. Read-only sessions with the reading role; Vault is not asked.
  *
- * @param options.findsObstacles whether to look for what is in the way as well, which takes as long again. @default true
  * @throws {PostgresError} the registry cannot be reached
  * @throws {Error} naming the tenant whose database cannot be read
  */
-export async function countWave(inputs: WaveInputs, { findsObstacles = true } = {}): Promise<WaveCensus> {
+export async function countWave(inputs: WaveInputs): Promise<WaveCensus> {
   return withRegistries(inputs, { isReadOnly: true }, async (registries) => {
     const members = await readMembers(inputs, registries);
     const known = (await Promise.all([...registries.values()].map((registry) => registry.projection.list()))).flat();
     const rates = meanRates(known);
-    return countMembers(inputs, members, (mirror) => rates.get(mirror), findsObstacles);
+    return countMembers(inputs, members, (mirror) => rates.get(mirror));
   });
 }
 
@@ -52,14 +48,14 @@ export async function countMembers(
   inputs: WaveInputs,
   members: readonly WaveMember[],
   rateOf: RateOf,
-  findsObstacles = true,
 ): Promise<WaveCensus> {
-  const limit = pLimit(visitsAtOnce);
-  const options = { rateOf, sampled: new Map<string, number>(), findsObstacles };
-  const visits = await Promise.all(
-    members.map(
-      async (member) => settledMember(inputs, member, rateOf) ?? limit(() => visitMember(inputs, member, options)),
-    ),
+  const settled = members.map((member) => settledMember(inputs, member, rateOf));
+  const open = members.filter((_, index) => settled[index] === undefined);
+  const visits = [...settled.filter((one) => one !== undefined), ...(await lookAtMembers(inputs, open, rateOf))].map(
+    (visit) => {
+      if (visit instanceof Error) throw visit;
+      return visit;
+    },
   );
   return {
     tenants: members.length,
@@ -72,5 +68,5 @@ export async function countMembers(
 
 /** The census as lines for the preview of a wave's node, whose own check names what is in the way. */
 export async function describeWave(inputs: WaveInputs): Promise<string[]> {
-  return censusLines(inputs, await countWave(inputs, { findsObstacles: false }));
+  return censusLines(inputs, { ...(await countWave(inputs)), obstacles: [] });
 }

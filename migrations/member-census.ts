@@ -44,18 +44,16 @@ export interface VisitOptions {
   readonly rateOf: RateOf;
   /** Rows per second by mirror, guessed in the tenants visited before: reading and sealing a sample in each takes too long. */
   readonly sampled: Map<string, number>;
-  /** Whether to look for what is in the way as well. */
-  readonly findsObstacles: boolean;
 }
 
 /**
- * Counts in the tenant's own database, in one read-only session.
+ * Counts in the tenant's own database and looks for what is in the way, in one read-only session.
  * @throws {Error} naming the tenant: its database cannot be read
  */
 export function visitMember(
   inputs: WaveInputs,
   member: WaveMember,
-  { rateOf, sampled, findsObstacles }: VisitOptions,
+  { rateOf, sampled }: VisitOptions,
 ): Promise<MemberCensus> {
   return reading(member, async (client) => {
     const mirrors: MirrorCensus[] = [];
@@ -70,22 +68,9 @@ export function visitMember(
           : undefined;
       if (guess !== undefined) sampled.set(name, guess);
       mirrors.push(mirrorCensus(member, goal, size, known, guess));
-      if (findsObstacles) obstacles.push(...(await obstaclesOf(client, inputs, member, goal)));
+      obstacles.push(...(await obstaclesOf(client, inputs, member, goal)));
     }
     return { dirty: await countDirty(client), mirrors, obstacles };
-  });
-}
-
-/**
- * What the tenant's own database says against the move, without counting rows.
- * @throws {Error} naming the tenant: its database cannot be read
- */
-export function findMemberObstacles(inputs: WaveInputs, member: WaveMember): Promise<readonly Obstacle[]> {
-  return reading(member, async (client) => {
-    const obstacles: Obstacle[] = [];
-    for (const goal of mirrorGoals({ release: inputs.release }, await readMirrors(client)))
-      obstacles.push(...(await obstaclesOf(client, inputs, member, goal)));
-    return obstacles;
   });
 }
 

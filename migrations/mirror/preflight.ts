@@ -1,8 +1,7 @@
 import type pg from "pg";
-import { captureTriggers } from "./capture.ts";
 import { columnsOf, type MirrorDefinition, type MirrorPair } from "./definition.ts";
 import { findRoleObstacles } from "./preflight-roles.ts";
-import { keyGuard } from "./reference.ts";
+import { readTableFacts, type TableFacts } from "./table-facts.ts";
 import { findVectorFaults } from "../vector-store/vector-preflight.ts";
 
 /** Something that keeps a mirror from being moved exactly; found before anything is written. */
@@ -43,14 +42,15 @@ export async function findObstacles(
   releaseRoles: readonly string[],
 ): Promise<Obstacle[]> {
   const found: Obstacle[] = [];
-  for (const pair of definition.pairs) {
-    for (const [table, wish] of wishesOf(definition, pair)) {
-      const facts = await readFacts(client, table, wish.payload);
-      if (facts === undefined) continue;
-      const faults = [...shapeFaults(facts, pair, wish), ...surroundingFaults(facts)];
-      if (faults.length === 0) faults.push(...(await payloadFaults(client, facts, definition, pair, wish)));
-      found.push(...faults.map(([reason, mend]) => ({ tenant, table, reason, mend })));
-    }
+  const wished = definition.pairs.flatMap((pair) => wishesOf(definition, pair).map((wish) => ({ ...wish, pair })));
+  const known = await readTableFacts(client, wished);
+  for (const wish of wished) {
+    const { table, pair } = wish;
+    const facts = known.get(table);
+    if (facts === undefined) continue;
+    const faults = [...shapeFaults(facts, pair, wish), ...surroundingFaults(facts)];
+    if (faults.length === 0) faults.push(...(await payloadFaults(client, facts, definition, pair, wish)));
+    found.push(...faults.map(([reason, mend]) => ({ tenant, table, reason, mend })));
   }
   found.push(...(await findRoleObstacles(client, tenant, definition, releaseRoles)));
   return found;
@@ -66,6 +66,7 @@ export type Fault = readonly [reason: string, mend: string];
 
 /** What one table of a pair has to look like. */
 interface Wish {
+  readonly table: string;
   readonly payload: string;
   readonly typeName: string;
   readonly types: RegExp;
@@ -74,65 +75,25 @@ interface Wish {
   readonly keyTypes: ReadonlySet<string>;
 }
 
-function wishesOf({ collection }: MirrorDefinition, pair: MirrorPair): readonly (readonly [string, Wish])[] {
-  const plain = { payload: pair.payload, beside: [], keyTypes };
+function wishesOf({ collection }: MirrorDefinition, pair: MirrorPair): readonly Wish[] {
+  const { source, sink, payload, version = payload } = pair;
+  const plain = { payload, beside: [], keyTypes };
   if (collection === undefined) {
     return [
-      [pair.source, { ...plain, typeName: "text", types: /^(text|character varying)$/ }],
-      [pair.sink, { ...plain, typeName: "bytea", types: /^bytea$/ }],
+      { ...plain, table: source, typeName: "text", types: /^(text|character varying)$/ },
+      { ...plain, table: sink, typeName: "bytea", types: /^bytea$/ },
     ];
   }
   // Milvus orders ids by their bytes, as PostgreSQL orders uuids and nothing else on every server.
   const byBytes = { ...plain, keyTypes: new Set(["uuid"]) };
   const vector = `vector(${collection.dimension})`;
   return [
-    [pair.source, { ...byBytes, typeName: vector, types: /^(.+\.)?vector$/ }],
-    [
-      pair.sink,
-      { ...byBytes, payload: pair.version ?? pair.payload, beside: ["state"], typeName: "bigint", types: /^bigint$/ },
-    ],
+    { ...byBytes, table: source, typeName: vector, types: /^(.+\.)?vector$/ },
+    { ...byBytes, table: sink, payload: version, beside: ["state"], typeName: "bigint", types: /^bigint$/ },
   ];
 }
 
-interface Facts {
-  quoted: string;
-  quoted_payload: string | null;
-  kind: string;
-  is_partition: boolean;
-  has_children: boolean;
-  has_rls: boolean;
-  columns: { name: string; type: string; required: boolean; generated: boolean; deterministic: boolean }[];
-  primary_key: string[];
-  triggers: string[];
-  rules: string[];
-  views: string[];
-  referrers: string[];
-}
-
-async function readFacts(client: pg.Client, table: string, payload: string): Promise<Facts | undefined> {
-  const found = await client.query<Facts>(
-    `SELECT format('%I.%I', 'public', relname) AS quoted, format('%I', $2::text) AS quoted_payload, relkind AS kind,
-       relispartition AS is_partition, relrowsecurity AS has_rls,
-       EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid OR inhrelid = c.oid) AS has_children,
-       (SELECT jsonb_agg(jsonb_build_object('name', attname, 'type', format_type(atttypid, NULL), 'required', attnotnull,
-          'generated', attgenerated <> '',
-          'deterministic', coalesce((SELECT collisdeterministic FROM pg_collation AS l WHERE l.oid = attcollation), true)))
-        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
-       ARRAY(SELECT attname::text FROM pg_index AS i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, nth)
-          JOIN pg_attribute AS a ON a.attnum = k.attnum
-          WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid ORDER BY nth) AS primary_key,
-       ARRAY(SELECT tgname::text FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgname <> ALL($3)) AS triggers,
-       ARRAY(SELECT rulename::text FROM pg_rewrite WHERE ev_class = c.oid) AS rules,
-       ARRAY(SELECT DISTINCT r.ev_class::regclass::text FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
-          WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = c.oid AND r.ev_class <> c.oid) AS views,
-       ARRAY(SELECT conrelid::regclass::text FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f') AS referrers
-     FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relname = $1`,
-    [table, payload, [...captureTriggers, keyGuard]],
-  );
-  return found.rows[0];
-}
-
-function shapeFaults(facts: Facts, pair: MirrorPair, wish: Wish): Fault[] {
+function shapeFaults(facts: TableFacts, pair: MirrorPair, wish: Wish): Fault[] {
   const faults: Fault[] = [];
   if (facts.kind === "p" || facts.is_partition || facts.has_children) {
     return [
@@ -190,7 +151,7 @@ function shapeFaults(facts: Facts, pair: MirrorPair, wish: Wish): Fault[] {
   return faults;
 }
 
-function surroundingFaults(facts: Facts): Fault[] {
+function surroundingFaults(facts: TableFacts): Fault[] {
   const faults: Fault[] = [];
   if (facts.has_rls) {
     faults.push([
@@ -222,7 +183,7 @@ function surroundingFaults(facts: Facts): Fault[] {
 
 async function payloadFaults(
   client: pg.Client,
-  facts: Facts,
+  facts: TableFacts,
   { collection }: MirrorDefinition,
   pair: MirrorPair,
   wish: Wish,

@@ -1,12 +1,11 @@
-import pLimit from "p-limit";
 import { backupRefusals } from "../backup/before-mutation.ts";
-import { findMemberObstacles } from "../member-census.ts";
 import { obstacleText } from "../mirror/preflight.ts";
 import { explainUnavailable } from "../postgres/unavailable.ts";
 import { resolveReference } from "../reference.ts";
 import type { Hold } from "../registry/holds.ts";
 import { registryDatabase } from "../registry/registry-session.ts";
 import type { Registry } from "../registry/registry.ts";
+import { lookAtMembers } from "../visits.ts";
 import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Refusal } from "./node.ts";
 import { residencyRefusals } from "./residency-refusals.ts";
@@ -148,19 +147,10 @@ function stepRefusals(inputs: WaveInputs, members: readonly WaveMember[]): Refus
   ];
 }
 
-/** Databases looked at side by side. */
-const visitsAtOnce = 8;
-
 /** What the tenants' own databases say against the move: inline text, roles that a fence cannot hold, and the like. */
 async function dataRefusals(inputs: WaveInputs, moving: readonly WaveMember[]): Promise<Refusal[]> {
-  const limit = pLimit(visitsAtOnce);
-  const found = await limit.map([...moving], async (member): Promise<Refusal[]> => {
-    try {
-      const obstacles = await findMemberObstacles(inputs, member);
-      return obstacles.map((obstacle) => ({ property: "wave", reason: obstacleText(obstacle) }));
-    } catch (error) {
-      return [{ property: "wave", reason: (error as Error).message }];
-    }
-  });
-  return found.flat();
+  const reasons = (await lookAtMembers(inputs, moving)).flatMap((visit) =>
+    visit instanceof Error ? [visit.message] : visit.obstacles.map(obstacleText),
+  );
+  return reasons.map((reason) => ({ property: "wave", reason }));
 }

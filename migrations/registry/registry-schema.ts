@@ -91,6 +91,11 @@ CREATE TABLE IF NOT EXISTS registry.program (
   knows text[] NOT NULL,
   git_commit text,
   at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS registry.observation (
+  tenant text PRIMARY KEY REFERENCES registry.tenant ON DELETE CASCADE,
+  evidence text NOT NULL,
+  census jsonb NOT NULL,
+  as_of timestamptz NOT NULL DEFAULT now());
 CREATE OR REPLACE FUNCTION registry.notify_route() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   present jsonb := to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END);

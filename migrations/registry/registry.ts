@@ -1,4 +1,5 @@
 import { Holds } from "./holds.ts";
+import { Observations } from "./observations.ts";
 import { Programs } from "./programs.ts";
 import { Projection } from "./projection.ts";
 import { Records } from "./records.ts";
@@ -19,6 +20,7 @@ export interface RegistryTables {
   readonly waveSteps: WaveSteps;
   readonly programs: Programs;
   readonly traffic: TrafficStates;
+  readonly observations: Observations;
 }
 
 function tablesOf(session: RegistrySession): RegistryTables {
@@ -31,6 +33,7 @@ function tablesOf(session: RegistrySession): RegistryTables {
     waveSteps: new WaveSteps(session),
     programs: new Programs(session),
     traffic: new TrafficStates(session),
+    observations: new Observations(session),
   };
 }
 
@@ -44,6 +47,7 @@ export class Registry implements RegistryTables {
   readonly waveSteps: WaveSteps;
   readonly programs: Programs;
   readonly traffic: TrafficStates;
+  readonly observations: Observations;
   readonly #pool: RegistryPool;
 
   /**
@@ -62,6 +66,7 @@ export class Registry implements RegistryTables {
     this.waveSteps = tables.waveSteps;
     this.programs = tables.programs;
     this.traffic = tables.traffic;
+    this.observations = tables.observations;
   }
 
   /** Everything or nothing of what `work` writes. */

@@ -33,7 +33,7 @@ describe("registry", function () {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     await client.query(
-      "TRUNCATE registry.tenant, registry.route, registry.tenant_state, registry.hold, registry.verification, registry.promotion_record, registry.wave_step, registry.rescinded",
+      "TRUNCATE registry.tenant, registry.route, registry.tenant_state, registry.hold, registry.verification, registry.promotion_record, registry.wave_step, registry.rescinded, registry.observation",
     );
     await client.end();
   });
