@@ -16,7 +16,7 @@ export type Visited = MemberCensus | Error;
 
 /**
  * What the members' own databases say, in their order. A database is visited unless it can be told from outside that
- * nothing in it has changed since its last visit and that nobody is in it (docs/adr/0011); then what was found there is
+ * nothing in it has changed since its last visit and that nobody is in it (docs/adr/0012); then what was found there is
  * taken. What visits find is kept for the next preview, if the login may become `rc_migrator`; else nothing is written.
  *
  * For previews and refusals: whatever changes data looks again itself.

@@ -34,7 +34,7 @@ export class Observations {
    * Where these tenants stand, by id. Empty on a server that does not count every change where it can be read: PostgreSQL
    * before 15, a standby, `track_counts` off.
    *
-   * The order of the two statements is the proof (docs/adr/0011): a session tells its counts before it leaves
+   * The order of the two statements is the proof (docs/adr/0012): a session tells its counts before it leaves
    * pg_stat_activity, so what was committed in a database where nobody is seen is in the counters that are read after it.
    *
    * @param question digest of what the census asks: release, roles, mirrors, program
