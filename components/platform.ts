@@ -152,6 +152,7 @@ export class Platform extends pulumi.ComponentResource {
             releaseRoles,
             deadlineSeconds: 1500,
             concurrency,
+            ...(environment.failureBudget.maxFailedPercent === 0 ? {} : { failureBudget: environment.failureBudget }),
             ...(traffic?.proof === undefined ? {} : { traffic: traffic.proof }),
             ...(environment.backup === undefined ? {} : { backup: environment.backup }),
             prepareAfter: [tenants, flagsOff, ...keepers],

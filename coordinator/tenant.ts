@@ -4,9 +4,11 @@ import { findResidencyFault } from "../migrations/registry/residency.ts";
 import { findWave } from "../migrations/registry/selector.ts";
 import { getPinned } from "../releases/catalog.ts";
 import { parseEnvironment } from "../releases/environment.ts";
+import type { Environment } from "../releases/environment.ts";
 import { parsePin } from "../releases/pin.ts";
 import { rolloutOf } from "../releases/rollout.ts";
 import { releaseTarget } from "../releases/target.ts";
+import { openRegistry, readFacts } from "./environment-facts.ts";
 import { recordAct } from "./evidence/record-act.ts";
 import type { Report } from "./outcome.ts";
 import { openStackFile, withCommonOptions } from "./project.ts";
@@ -57,6 +59,7 @@ export async function onboard(
     throw new Error(
       `nothing was onboarded: ${misplaced.join("; ")}; choose with --region, or correct residency in ${file.path}`,
     );
+  await refuseStrangers(ids, region.name, environment, file.path);
   const groups = new Map<string, string[]>();
   for (const id of ids) {
     const wave = findWave(environment.waves, { id, tags: [...tags], isProbe: false, status: "active" });
@@ -91,4 +94,27 @@ export async function onboard(
     text,
     data: { environment: environment.name, region: region.name, tenants: results },
   };
+}
+
+/** A tenant lives in one region: its routes, its keys and the waves are told apart by its id alone. */
+async function refuseStrangers(
+  ids: readonly string[],
+  region: string,
+  environment: Environment,
+  path: string,
+): Promise<void> {
+  if (environment.regions.length === 1) return;
+  const home = openRegistry(environment, { isReadOnly: true });
+  try {
+    const { waves, suspended, onboarding, unmatched } = await readFacts(environment, home);
+    const tenants = [...[...waves.values()].flat(), ...suspended, ...onboarding, ...unmatched];
+    const elsewhere = tenants.filter((tenant) => ids.includes(tenant.id) && tenant.region !== region);
+    if (elsewhere.length === 0) return;
+    const names = elsewhere.map((tenant) => `${tenant.id} lives in region ${tenant.region}`);
+    throw new Error(
+      `nothing was onboarded: ${names.join("; ")}, not in ${region} of ${path}; leave it out, or choose another id`,
+    );
+  } finally {
+    await home.close();
+  }
 }

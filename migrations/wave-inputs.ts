@@ -21,6 +21,8 @@ export interface WaveInputs {
   readonly deadlineSeconds: number;
   /** Tenants moved at the same time, one worker process each; 1 to 64. */
   readonly concurrency: number;
+  /** Tenants that may fail before the waves behind this one wait. @default none may */
+  readonly failureBudget?: { readonly maxFailedPercent: number; readonly maxFailures?: number };
   /** What protects the data before it is changed for the first time; absent = nothing that this program knows of. */
   readonly backup?: BackupPolicy;
   /** `cutover` only: nobody moves to this release before so many percent of the traffic without a tenant have proven it. */

@@ -150,8 +150,11 @@ export const environmentSchema = closed({
     environment: text(/^[a-z][a-z0-9-]{1,20}$/, "the name of another environment"),
     soakHours: amount(0, 720, "hours").default(0),
   }).optional(),
-  /** Share of a wave's tenants that may fail before the next wave is not begun. */
-  failureBudget: closed({ maxFailedPercent: amount(0, 50, "percent") }).default({ maxFailedPercent: 0 }),
+  /** Share of a wave's tenants, and their number, that may fail before the next wave is not begun; the smaller one holds. */
+  failureBudget: closed({
+    maxFailedPercent: amount(0, 50, "percent"),
+    maxFailures: whole(0, 1000, "tenants").optional(),
+  }).default({ maxFailedPercent: 0 }),
   backup: backup.optional(),
   /** Release id -> day it is planned for. */
   planned: z.record(releaseId, calendarDate, { error: "an object: release id, then date" }).default({}),

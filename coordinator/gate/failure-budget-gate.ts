@@ -7,7 +7,7 @@ import type { Gate } from "./gate.ts";
 
 /** Have enough tenants of the waves that pin the release already arrived? Else the next wave is not begun. */
 export function failureBudgetGate(
-  { waves, pins, failureBudget: { maxFailedPercent } }: Environment,
+  { waves, pins, failureBudget: { maxFailedPercent, maxFailures = Infinity } }: Environment,
   to: Release,
   moving: readonly string[],
   facts: EnvironmentFacts,
@@ -32,7 +32,7 @@ export function failureBudgetGate(
       percent: tenants.length === 0 ? 0 : (absent.length * 100) / tenants.length,
     };
   });
-  const spent = counted.filter(({ percent }) => percent > maxFailedPercent);
+  const spent = counted.filter(({ percent, absent }) => percent > maxFailedPercent || absent.length > maxFailures);
   if (spent.length === 0) {
     const seen = counted.map(({ name, total, absent }) => `wave ${name}: ${absent.length} of ${total} tenants failed`);
     return gate({ ...made, outcome: "go", evidence: seen.join("; ") || "no wave before pins it" });
@@ -40,7 +40,7 @@ export function failureBudgetGate(
   const evidence = spent
     .map(({ name, total, absent, percent }) => {
       const names = absent.slice(0, 5).map(({ id }) => id);
-      return `wave ${name}: ${absent.length} of ${total} tenants (${names.join(", ")}) are not on ${pin}, ${percent.toFixed(1)} % where ${maxFailedPercent} % may fail`;
+      return `wave ${name}: ${absent.length} of ${total} tenants (${names.join(", ")}) are not on ${pin}, ${percent.toFixed(1)} % where ${maxFailedPercent} %${maxFailures === Infinity ? "" : ` and ${maxFailures} tenants`} may fail`;
     })
     .join("; ");
   return gate({

@@ -3,6 +3,7 @@ import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import { untouched } from "../mirror/job.ts";
 import { readWhereabouts } from "../tenant-state.ts";
 import { readExactly } from "./exact-members.ts";
+import { mayFail } from "./failure-budget.ts";
 import { moveInLockstep } from "./lockstep.ts";
 import type { MigrationNode } from "./node.ts";
 import { isPrepared } from "./prepare-node.ts";
@@ -13,7 +14,7 @@ import { cancelledText, isWaveUnfinished, outcomeOf, runWave } from "./wave-run.
 
 /**
  * Flips each tenant of a wave to the pinned release: first in its database, then the route. Forward nobody moves before
- * everybody can, and the tenants of several regions move in lockstep; back everybody goes who can, and the others are named.
+ * everybody can but those whom the failure budget covers, and the tenants of several regions move in lockstep; back everybody goes who can, and the others are named.
  */
 export const cutoverNode: MigrationNode<WaveInputs> = {
   id: (inputs) => `cutover:${inputs.wave}`,
@@ -36,7 +37,7 @@ export const cutoverNode: MigrationNode<WaveInputs> = {
       const exact = await readExactly(members, registries);
       const unready = exact.members.filter((member) => !isPrepared(inputs, member)).map(({ tenant }) => tenant.id);
       const notThere = [...exact.unreachable.map(({ tenant }) => tenant), ...unready];
-      if (notThere.length > 0 && !goesBack(inputs))
+      if (notThere.length > mayFail(inputs, members.length) && !goesBack(inputs))
         return waiting(`waits for prepare, ${notThere.length} of ${members.length} tenants to go, e.g. ${notThere[0]}`);
       const without = [
         ...exact.unreachable,

@@ -3,6 +3,7 @@ import type { TenantJob, TenantResult } from "../mirror/job.ts";
 import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
 import type { Registry } from "../registry/registry.ts";
 import { readTenantState } from "../tenant-state.ts";
+import { mayFail } from "./failure-budget.ts";
 import type { NodeOutcome } from "./node.ts";
 import type { Update } from "./update.ts";
 import { type ShowLine, WaveProgress } from "./wave-progress.ts";
@@ -125,10 +126,10 @@ export async function isWaveUnfinished(
   }
 }
 
-/** @throws when tenants failed on the way forward, naming each with its reason; the others have been moved */
+/** @throws when more tenants failed on the way forward than may, naming each with its reason; the others have been moved */
 function refuseFailures(kind: WaveInputs["kind"], inputs: WaveInputs, results: readonly TenantResult[]): void {
   const failed = results.filter((result) => result.status === "failed");
-  if (failed.length === 0) return;
+  if (failed.length <= mayFail(inputs, results.length)) return;
   throw new Error(
     `wave ${inputs.wave}, ${kind} to ${inputs.release.pin}: ${failed.length} of ${results.length} tenants failed, ` +
       `the others are done; mend the reasons and run the update again:\n` +
@@ -141,9 +142,10 @@ export const cancelledText = "the update was cancelled; the next one goes on";
 
 /**
  * The outcome of a wave node: `epoch` changes when a tenant moved. On the way back failures end `partial`, named in the
- * summary: an error would stop the nodes and waves behind this one, and keep their tenants on what they have to leave.
+ * summary: an error would stop the nodes and waves behind this one, and keep their tenants on what they have to leave. On the
+ * way forward so do as many as the failure budget allows.
  *
- * @throws when tenants failed on the way forward
+ * @throws when more tenants failed on the way forward
  */
 export function outcomeOf(kind: WaveInputs["kind"], inputs: WaveInputs, results: readonly TenantResult[]): NodeOutcome {
   if (!goesBack(inputs)) refuseFailures(kind, inputs, results);

@@ -58,6 +58,20 @@ describe("commands on two regions", function () {
     await fixture.close();
   });
 
+  it("onboards nobody whose id lives in another region, nor when a region cannot be asked", async () => {
+    const twice = await run("tenant", "onboard", "two-new", "two-us", "--env", "dev", "--region", "eu");
+    assert.equal(twice.code, 1);
+    assert.match(twice.stderr + twice.stdout, /nothing was onboarded: two-us lives in region us, not in eu/);
+    await us.stop();
+    const lost = await run("tenant", "onboard", "two-new", "--env", "dev", "--region", "eu");
+    await us.restart();
+    assert.equal(lost.code, 1);
+    assert.match(lost.stderr + lost.stdout, /region us/);
+    assert.deepEqual(await statuses(), { "two-eu": "active", "two-us": "active" });
+    // At home it is left as it is.
+    assert.equal((await run("tenant", "onboard", "two-us", "--env", "dev", "--region", "us")).code, 0);
+  });
+
   it("takes the named tenants out of service in the regions where they live, and back", async () => {
     const on = await run("maintenance", "dev", "on", "--tenant", "two-us");
     assert.equal(on.code, 0, on.stderr);

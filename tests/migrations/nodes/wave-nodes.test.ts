@@ -83,6 +83,34 @@ describe("nodes of a wave", function () {
     assert.deepEqual(await wave.routes(), { acme: r1.pin, broken: r1.pin });
   });
 
+  it("leaves as many tenants behind as the failure budget covers, moves the others, and takes those along when they can", async () => {
+    await wave.seed(["acme", "borealis", "broken"], 5);
+    const failureBudget = { maxFailedPercent: 34 };
+    await server(shut("broken", true));
+    try {
+      // Two of three may not fail, nor may one when no number is allowed.
+      await assert.rejects(
+        prepareNode.run(wave.inputs(r2, { failureBudget: { maxFailedPercent: 33 } })),
+        /1 of 3 tenants/,
+      );
+      const none = { failureBudget: { ...failureBudget, maxFailures: 0 } };
+      await assert.rejects(prepareNode.run(wave.inputs(r2, none)), /1 of 3 tenants failed/);
+      const prepared = await prepareNode.run(wave.inputs(r2, { failureBudget }));
+      assert.equal(prepared.status, "partial");
+      assert.match(prepared.summary, /2 of 3 tenants.*1 failed: broken: /);
+      assert.equal((await cutoverNode.run(wave.inputs(r2))).status, "partial");
+      assert.deepEqual(new Set(Object.values(await wave.routes())), new Set([r1.pin]));
+      const moved = await cutoverNode.run(wave.inputs(r2, { failureBudget }));
+      assert.equal(moved.status, "partial");
+      assert.deepEqual(await wave.routes(), { acme: r2.pin, borealis: r2.pin, broken: r1.pin });
+    } finally {
+      await server(shut("broken", false));
+    }
+    assert.equal((await prepareNode.run(wave.inputs(r2, { failureBudget }))).status, "done");
+    assert.equal((await cutoverNode.run(wave.inputs(r2, { failureBudget }))).status, "done");
+    assert.deepEqual(await wave.routes(), { acme: r2.pin, borealis: r2.pin, broken: r2.pin });
+  });
+
   it("reads the ledgers, not the registry's copy of them, before it decides what a rollback needs", async () => {
     await wave.seed(["acme"]);
     await forward();
