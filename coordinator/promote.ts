@@ -83,7 +83,7 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
     evidence = await log.run("read the evidence", () => ActEvidence.open(stack, registry));
     const running = { ...environment, pins: { ...environment.pins, ...knownPins(from) } };
     const { moving, verdict, gates: ruled } = await log.run("judge", () => judgePromotion(running, to, waves, facts));
-    if (verdict.outcome !== "go") throw new Refusal(verdict.outcome, verdict.reasons);
+    if (verdict.outcome === "no-go") throw new Refusal("no-go", verdict.reasons);
     // Holds are lifted or refused below, by name.
     const free = { ...facts, holds: [] };
     const now = new Date();

@@ -4,6 +4,8 @@ import { getPinned } from "../releases/catalog.ts";
 import { parsePin, pinOf } from "../releases/pin.ts";
 import type { Release } from "../releases/release.ts";
 import { promotion } from "../releases/rules.ts";
+import { sideBySide } from "../releases/side-by-side.ts";
+import type { SideBySide } from "../releases/side-by-side.ts";
 import type { Verdict } from "../releases/verdict.ts";
 import { lookAtBlockers } from "./blockers.ts";
 import type { BlockerFinding } from "./blockers.ts";
@@ -11,6 +13,7 @@ import { mirrorStates } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
 import { gate } from "./gate/gate.ts";
 import type { Gate } from "./gate/gate.ts";
+import { postgresGate } from "./gate/postgres-gate.ts";
 
 /** May these waves be promoted, and what was looked at to say so. */
 export interface Judgement {
@@ -18,7 +21,7 @@ export interface Judgement {
   readonly moving: readonly string[];
   readonly verdict: Verdict;
   readonly blockers: readonly BlockerFinding[];
-  /** The same as gates: the rules, each blocker, backups. */
+  /** The same as gates: the rules, each blocker, backups, releases side by side; and the health of PostgreSQL. */
   readonly gates: readonly Gate[];
 }
 
@@ -52,13 +55,42 @@ export async function judgePromotion(
       positions: mirrorStates(facts, wave),
     }),
   );
+  const beside = moving.length === 0 ? undefined : sideBySide(to, otherFleets(environment, to, moving));
   const unsafe = moving.length === 0 ? [] : await backupRefusals(environment.backup);
-  const outcomes = [...verdicts.map((verdict) => verdict.outcome), ...unsafe.map(() => "no-go" as const)];
+  const outcomes = [
+    ...verdicts.map((verdict) => verdict.outcome),
+    ...unsafe.map(() => "no-go" as const),
+    ...(beside === undefined ? [] : [beside.outcome]),
+  ];
   const outcome = (["no-go", "needs-human"] as const).find((each) => outcomes.includes(each));
   const found = blockers.map(({ id, isCleared, found }) => `${id}: ${isCleared ? "cleared" : "in the way"} (${found})`);
-  const reasons = [...new Set(verdicts.flatMap((verdict) => verdict.reasons)), ...unsafe, ...found];
-  const gates = moving.length === 0 ? [] : gatesOf(to, verdicts, blockers, unsafe, environment);
+  const ruled = new Set(verdicts.flatMap((verdict) => verdict.reasons));
+  const reasons = [...ruled, ...(beside?.reasons ?? []), ...unsafe, ...found];
+  const gates =
+    beside === undefined
+      ? []
+      : [
+          ...gatesOf(to, verdicts, blockers, unsafe, environment),
+          besideGate(to, beside),
+          await postgresGate(environment),
+        ];
   return { moving, verdict: { outcome: outcome ?? "go", reasons }, blockers, gates };
+}
+
+/** Releases whose fleets would stand beside this one, and that no rule of the promotion itself looks at: those that a moving wave leaves are. */
+function otherFleets({ pins }: Environment, to: Release, moving: readonly string[]): Release[] {
+  const left = new Set(moving.map((wave) => pins[wave]?.now));
+  const kept = Object.entries(pins).flatMap(([wave, { now, back }]) => (moving.includes(wave) ? [] : [now, back]));
+  const others = [...new Set(kept)].filter((pin) => pin !== "none" && pin !== pinOf(to) && !left.has(pin));
+  return others.map((pin) => getPinned(parsePin(pin)));
+}
+
+function besideGate(to: Release, { outcome, reasons, pairs }: SideBySide): Gate {
+  const id = "side-by-side";
+  const title = "Every service answers what clients of the releases beside it use";
+  const canOverride = outcome === "needs-human";
+  const quiet = pairs.length === 0 ? `no third release runs beside ${to.id}` : pairs.join("; ");
+  return gate({ id, title, outcome, evidence: reasons.join("; ") || quiet, canOverride });
 }
 
 function gatesOf(
@@ -69,13 +101,16 @@ function gatesOf(
   { backup }: Environment,
 ): Gate[] {
   const outcomes = verdicts.map(({ outcome }) => outcome);
+  const outcome = (["no-go", "needs-human"] as const).find((each) => outcomes.includes(each)) ?? "go";
   const reasons = [...new Set(verdicts.flatMap((verdict) => verdict.reasons))];
   const safety = backup === undefined ? "the stack file names no backup" : `${backup.kind} as the stack file asks`;
   return [
     gate({
       id: "rules",
       title: "Steps, APIs on both sides, schema, positions and place allow it",
-      outcome: (["no-go", "needs-human"] as const).find((each) => outcomes.includes(each)) ?? "go",
+      outcome,
+      // What the rules leave to a human, as an announced breaking change, a human decides with a reason.
+      canOverride: outcome === "needs-human",
       evidence: reasons.join("; ") || `every rule between what runs and ${to.id} holds`,
     }),
     ...blockers.map(({ id, isCleared, found }) => {
