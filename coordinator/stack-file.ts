@@ -137,7 +137,7 @@ export class StackFile {
    */
   async write(): Promise<void> {
     await this.requireUnchanged();
-    if (this.isChanged) await this.#replace(this.#text);
+    if (this.#text !== this.#onDisk) await this.#replace(this.#text);
   }
 
   /** @throws when the file on disk is not what was read, or written since */

@@ -21,6 +21,7 @@ import type { MoveEnd } from "../stack-move.ts";
 import type { StepLog } from "../step-log.ts";
 import { explainVerification, recordVerifications, verifyPins } from "../verification.ts";
 import { explainWayBack, waysBack } from "../way-back.ts";
+import { repinGivenUp } from "./repin-given-up.ts";
 
 /** A promotion that was judged, previewed and approved. */
 export interface Promotion {
@@ -59,13 +60,15 @@ export async function applyPromotion(promotion: Promotion): Promise<Report> {
     `coordinator promote ${to.id} --env ${env}; to go back: coordinator rollback ${env}`,
   );
   const hasStopped = end.outcome === "error" || end.outcome === "no-go";
+  const turned = hasStopped ? await repinGivenUp(file, to, facts) : [];
   const found = hasStopped ? [] : await log.run("verify", () => verifyPins(after, facts));
   const verified = end.outcome === "go" ? found.filter(({ isVerified }) => isVerified).map(({ pin }) => pin) : [];
   const kept = await evidence.end({ outcome: end.outcome, verified, notes: end.lines, seconds: run.seconds }, warn);
   if (facts.hasRegistry) await record(promotion, end, run.seconds, kept);
   if (hasStopped) {
-    const data = { pins: file.pins(), reasons: end.lines, steps: log.steps };
-    return { outcome: end.outcome, text: [...end.lines, log.text()].join("\n"), data };
+    const lines = [...end.lines, ...turned];
+    const data = { pins: file.pins(), reasons: lines, steps: log.steps };
+    return { outcome: end.outcome, text: [...lines, log.text()].join("\n"), data };
   }
   await log.run("tag the stack", () => stack.tag("release", explainPins(file.pins())));
   if (end.outcome === "go") await recordVerifications(after, registry, found);
