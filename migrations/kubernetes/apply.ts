@@ -32,7 +32,7 @@ export async function applyObject(at: ApiServer, plural: string, object: Kuberne
     // The server's words as they are.
   }
   const mend = status === 404 ? "; its kind or namespace is not there: install the Gateway API's definitions" : "";
-  throw new Error(`${about}: ${status} ${said.slice(0, 500)}${mend}`);
+  throw new Error(`${about}: ${status} ${said.trim().slice(0, 500)}${mend}`);
 }
 
 function send(at: ApiServer, path: string, body: string): Promise<{ status: number; text: string }> {
