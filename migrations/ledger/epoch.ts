@@ -112,7 +112,16 @@ export async function holdEpoch(
   const found = await client.query<MirrorRow>(`SELECT ${mirrorColumns} FROM rc.mirror WHERE mirror = $1 FOR ${lock}`, [
     mirror,
   ]);
-  const row = found.rows[0];
+  return requireEpoch(found.rows[0], mirror, epoch);
+}
+
+/** Whether the epoch is still this run's, at this moment: for what lies outside of any transaction. @throws {TakenOverError} */
+export async function confirmEpoch(client: pg.Client, mirror: string, epoch: bigint): Promise<void> {
+  const found = await client.query<MirrorRow>(`SELECT ${mirrorColumns} FROM rc.mirror WHERE mirror = $1`, [mirror]);
+  requireEpoch(found.rows[0], mirror, epoch);
+}
+
+function requireEpoch(row: MirrorRow | undefined, mirror: string, epoch: bigint): MirrorState {
   if (row === undefined) throw new TakenOverError(`mirror ${mirror} is not in the ledger any more`);
   const state = mirrorState(row);
   if (state.epoch !== epoch) {

@@ -81,9 +81,7 @@ export class TenantVectors {
 
   /** Rows in a span, in the order of their keys' bytes. */
   async read(span: KeySpan): Promise<VectorRows> {
-    const bound = (sign: string, key: string | null): string[] =>
-      key === null ? [] : [`${fields.id} ${sign} ${this.#idLiteral(key)}`];
-    return this.#query([this.#own, ...bound(">", span.lower), ...bound("<=", span.upper)].join(" && "));
+    return this.#query(this.#within(span));
   }
 
   /** Those of the rows with these keys that are there, in the order of their keys' bytes. */
@@ -96,6 +94,13 @@ export class TenantVectors {
       versions: found.flatMap((one) => one.versions),
       vectors: Buffer.concat(found.map((one) => one.vectors)),
     });
+  }
+
+  /** Versions of the rows in a span by key, without the vectors. */
+  async readVersions(span: KeySpan): Promise<Map<string, number>> {
+    const { fields_data: columns } = await this.#exchange(this.#within(span), [fields.id, fields.version]);
+    const { keys, versions } = this.#named(columns);
+    return new Map(keys.map((key, nth) => [key, versions[nth] as number]));
   }
 
   /** Rows that are there now. */
@@ -133,6 +138,12 @@ export class TenantVectors {
 
   get #own(): string {
     return `${fields.tenant} == "${this.#tenant}"`;
+  }
+
+  #within({ lower, upper }: KeySpan): string {
+    const bound = (sign: string, key: string | null): string[] =>
+      key === null ? [] : [`${fields.id} ${sign} ${this.#idLiteral(key)}`];
+    return [this.#own, ...bound(">", lower), ...bound("<=", upper)].join(" && ");
   }
 
   #filter(keys: readonly string[]): string {
@@ -185,14 +196,29 @@ export class TenantVectors {
 
   async #query(filter: string): Promise<VectorRows> {
     const { fields_data: columns } = await this.#exchange(filter, [fields.id, fields.version, fields.vector]);
-    const column = (name: string): FieldData | undefined => columns.find((one) => one.field_name === name);
-    const ids = column(fields.id)?.scalars?.string_data?.data ?? [];
-    const versions = (column(fields.version)?.scalars?.long_data?.data ?? []).map(Number);
-    const bytes = column(fields.vector)?.vectors?.float_vector?.data ?? new Uint8Array();
-    if (versions.length !== ids.length || bytes.length !== ids.length * this.vectorBytes)
+    const { keys, versions } = this.#named(columns);
+    const bytes = columnOf(columns, fields.vector)?.vectors?.float_vector?.data ?? new Uint8Array();
+    if (bytes.length !== keys.length * this.vectorBytes)
       throw new MilvusError(
         "refused",
-        `Milvus answered a query with ${ids.length} keys, ${versions.length} versions and ${bytes.length} bytes of vectors`,
+        `Milvus answered a query with ${keys.length} keys and ${bytes.length} bytes of vectors`,
+      );
+    return inOrder({
+      keys,
+      versions,
+      // A field that is not there is an empty list of protobufjs's, which has no buffer.
+      vectors: bytes.length === 0 ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+    });
+  }
+
+  /** Keys without the tenant, and versions, of a reply. */
+  #named(columns: readonly FieldData[]): Pick<VectorRows, "keys" | "versions"> {
+    const ids = columnOf(columns, fields.id)?.scalars?.string_data?.data ?? [];
+    const versions = (columnOf(columns, fields.version)?.scalars?.long_data?.data ?? []).map(Number);
+    if (versions.length !== ids.length)
+      throw new MilvusError(
+        "refused",
+        `Milvus answered a query with ${ids.length} keys and ${versions.length} versions`,
       );
     const prefix = `${this.#tenant}/`;
     if (!ids.every((id) => id.startsWith(prefix)))
@@ -200,12 +226,7 @@ export class TenantVectors {
         "refused",
         `collection ${this.#spec.name} holds rows of tenant ${this.#tenant} under other names`,
       );
-    return inOrder({
-      keys: ids.map((id) => id.slice(prefix.length)),
-      versions,
-      // A field that is not there is an empty list of protobufjs's, which has no buffer.
-      vectors: bytes.length === 0 ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
-    });
+    return { keys: ids.map((id) => id.slice(prefix.length)), versions };
   }
 
   async #exchange(expr: string, outputFields: readonly string[], limit?: number): Promise<QueryResults> {
@@ -221,6 +242,9 @@ export class TenantVectors {
 }
 
 const deletePage = 10_000;
+
+const columnOf = (columns: readonly FieldData[], name: string): FieldData | undefined =>
+  columns.find((one) => one.field_name === name);
 
 function inOrder(rows: VectorRows): VectorRows {
   const { keys } = rows;

@@ -67,6 +67,12 @@ export interface Carriage {
   learn(keyId: number): Promise<void>;
   /** Empties what lies outside the tenant's database of the mirror's sink; absent when nothing does. */
   emptySink?(): Promise<void>;
+  /**
+   * Looks that what lies outside the database is still what was compared, just before authority moves there; absent when
+   * nothing does. A copy inside has no owner but the engine; one outside may have been dropped or restored by others.
+   * @throws {Error} with counts and the mend
+   */
+  confirmSink?(client: pg.Client, lane: Lane): Promise<void>;
   /** Ends connections of its own; absent when it has none. */
   close?(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { confirmEpoch } from "../ledger/epoch.ts";
 import type { Position } from "../ledger/position.ts";
 import { readTotals } from "../ledger/range.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
@@ -87,6 +88,8 @@ export function cutoverTenant(job: TenantJob, onProgress?: OnProgress): Promise<
       mirrors.push({ goal, lanes, carriage, shapes });
     }
     await follow(run, mirrors);
+    for (const { goal, lanes, carriage } of mirrors)
+      if (goal.goal === "sink") for (const lane of lanes) await carriage.confirmSink?.(run.sessions.control, lane);
     const positions = Object.fromEntries(
       goals.map((goal) => [
         goal.definition.name,
@@ -129,7 +132,11 @@ export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob, onProgress?: 
 
 /** The carriage of a mirror; the run ends what it has opened. */
 function open(run: Run, goal: MirrorGoal): Carriage {
-  const carriage = openCarriage(run.sessions.control, run.job, goal.definition);
+  const { name } = goal.definition;
+  const carriage = openCarriage(run.sessions.control, run.job, goal.definition, {
+    epoch: run.epochOf(name),
+    confirm: () => confirmEpoch(run.sessions.control, name, run.epochOf(name)),
+  });
   run.onEnd(async () => carriage.close?.());
   return carriage;
 }

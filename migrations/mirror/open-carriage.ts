@@ -17,14 +17,27 @@ export interface CarriagePlace {
   readonly region: RegionTarget;
 }
 
+/** A run's epoch of the mirror, for stores that PostgreSQL's epochs do not guard. */
+export interface CarriageTurn {
+  readonly epoch: bigint;
+  /** @throws {TakenOverError} it is another run's by now */
+  readonly confirm: () => Promise<void>;
+}
+
 /**
  * What carries the payloads of a mirror. Asks nobody yet: keys and connections are fetched when there is something to carry,
  * so that Vault and Milvus are needed only then.
  *
  * @param control session on the tenant's database, never inside a transaction
+ * @param turn of whoever writes; absent for whoever only reads
  * @throws {Error} the region lacks what the mirror needs, naming where to declare it
  */
-export function openCarriage(control: pg.Client, place: CarriagePlace, definition: MirrorDefinition): Carriage {
+export function openCarriage(
+  control: pg.Client,
+  place: CarriagePlace,
+  definition: MirrorDefinition,
+  turn?: CarriageTurn,
+): Carriage {
   const { environment, tenant, region } = place;
   const { vaultAddress, vaultToken } = region;
   if (vaultAddress === undefined || vaultToken === undefined) {
@@ -52,5 +65,13 @@ export function openCarriage(control: pg.Client, place: CarriagePlace, definitio
     password: resolveReference(milvusPassword),
     ...(region.milvusDatabase === undefined ? {} : { database: region.milvusDatabase }),
   };
-  return new VectorCarriage({ environment, tenant, collection: definition.collection, access, keyring, control });
+  return new VectorCarriage({
+    environment,
+    tenant,
+    collection: definition.collection,
+    access,
+    keyring,
+    control,
+    turn: turn && { ...turn, owner: JSON.stringify([environment, tenant, definition.name]) },
+  });
 }

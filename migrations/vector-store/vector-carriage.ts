@@ -1,11 +1,15 @@
 import type pg from "pg";
 import { RangeMacs } from "../ledger/range-mac.ts";
 import { type CollectionSpec, ensureCollection } from "../milvus/collection.ts";
+import { MilvusError } from "../milvus/milvus-error.ts";
+import { type EpochWriter, openEpochWriter, type WriterTurn } from "../milvus/epoch-writer.ts";
 import { type MilvusAccess, MilvusSession } from "../milvus/session.ts";
 import { TenantVectors } from "../milvus/vectors.ts";
 import type { Carriage, Carrier } from "../mirror/carrier.ts";
 import type { MirrorPair } from "../mirror/definition.ts";
+import type { Lane } from "../mirror/pair-shape.ts";
 import type { Keyring } from "../vault/keyring.ts";
+import { confirmRegister } from "./confirm-register.ts";
 import { vectorCarrier } from "./vector-carrier.ts";
 
 /** What a tenant's vectors are carried with. */
@@ -18,12 +22,15 @@ export interface VectorCarriageArgs {
   readonly keyring: Keyring;
   /** A session on the tenant's database that is never inside a transaction. */
   readonly control: pg.Client;
+  /** The run's turn at writing; absent for whoever only reads. */
+  readonly turn?: WriterTurn | undefined;
 }
 
 /** The connection to Milvus and the keys of the ledger; both are opened when something is carried, not before. */
 export class VectorCarriage implements Carriage {
   readonly #args: VectorCarriageArgs;
   #session: Promise<MilvusSession> | undefined;
+  #writer: Promise<EpochWriter> | undefined;
 
   constructor(args: VectorCarriageArgs) {
     this.#args = args;
@@ -62,17 +69,42 @@ export class VectorCarriage implements Carriage {
   }
 
   async emptySink(): Promise<void> {
-    await (await this.#vectors()).deleteAll();
+    try {
+      await (await this.#vectors()).deleteAll();
+    } catch (error) {
+      // A collection that is gone holds nothing.
+      if (!(error instanceof MilvusError) || error.reason !== "missing") throw error;
+    }
+  }
+
+  async confirmSink(client: pg.Client, lane: Lane): Promise<void> {
+    await confirmRegister(client, lane, await this.#vectors());
   }
 
   async close(): Promise<void> {
-    const session = this.#session;
+    const [session, writer] = [this.#session, this.#writer];
     this.#session = undefined;
+    this.#writer = undefined;
+    await writer?.then((opened) => opened.close()).catch(() => undefined);
     await session?.then((opened) => opened.close()).catch(() => undefined);
   }
 
   async #vectors(): Promise<TenantVectors> {
-    return new TenantVectors(await this.#open(), this.#args.collection, this.#args.tenant);
+    const { collection, tenant } = this.#args;
+    return new TenantVectors(await this.#openRows(), collection, tenant);
+  }
+
+  /** The session for rows: the run's own user's, or for whoever only reads the region's. */
+  async #openRows(): Promise<MilvusSession> {
+    const { access, collection, turn } = this.#args;
+    if (turn === undefined) return this.#open();
+    this.#writer ??= this.#open()
+      .then((admin) => openEpochWriter(admin, access, collection.name, turn))
+      .catch((error: unknown) => {
+        this.#writer = undefined;
+        throw error;
+      });
+    return (await this.#writer).session;
   }
 
   #open(): Promise<MilvusSession> {

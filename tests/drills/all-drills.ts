@@ -15,6 +15,7 @@ import { servers } from "./servers.ts";
 import { selfTest } from "./self-test.ts";
 import { tamper } from "./tamper.ts";
 import { trust } from "./trust.ts";
+import { vectors } from "./vectors.ts";
 
 /** Every drill, in the order in which they are described. */
 export const allDrills: readonly Drill[] = [
@@ -34,4 +35,5 @@ export const allDrills: readonly Drill[] = [
   selfTest,
   refusals,
   trust,
+  vectors,
 ];

@@ -19,4 +19,5 @@ export const testedCases: Readonly<Record<string, number>> = {
   "self-test": 3,
   refusals: 8,
   trust: 200,
+  vectors: 7,
 };

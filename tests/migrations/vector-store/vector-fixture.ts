@@ -24,7 +24,8 @@ export const dimension = 8;
 export const sourceTable = (type = `vector(${dimension})`): string =>
   `CREATE TABLE chunk_embeddings (chunk_id uuid PRIMARY KEY, embedding ${type} NOT NULL);`;
 
-const tables = (source: string): string => `
+/** Tables of chunks as the release on Milvus finds them. @param source SQL of the source's table */
+export const chunkTables = (source: string = sourceTable()): string => `
 CREATE TABLE chunks (id uuid PRIMARY KEY, text text NOT NULL DEFAULT '');
 ${source}
 ALTER TABLE chunk_embeddings ADD CONSTRAINT chunk_embeddings_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES chunks ON DELETE CASCADE;
@@ -53,7 +54,7 @@ export async function createVectorTenant(
   process.env["MIR_MILVUS_USER"] = "root";
   process.env["MIR_MILVUS_PASSWORD"] = password;
   const session = await openRoot();
-  const tenant = await createTenant(tables(options.source ?? sourceTable()), [definition]);
+  const tenant = await createTenant(chunkTables(options.source), [definition]);
   return {
     ...tenant,
     spec,
