@@ -48,7 +48,7 @@ async function survive(run: ReturnType<VectorTenant["start"]>): Promise<void> {
 
 /** Milvus itself falls, with what it has acknowledged and not flushed. */
 export const serverCases: readonly DrillCase[] = [
-  serverCase("Milvus is killed in the middle of the copy", "off", async ({ tenant, server }) => {
+  serverCase("Milvus is killed in the middle of the copy", "off", async ({ tenant, proxy, server }) => {
     const struck = proxy.set("Upsert", { before: async () => server.kill() }, { skip: 1 });
     const run = tenant.start("prepare", onMilvus);
     await struck;
@@ -78,7 +78,7 @@ export const serverCases: readonly DrillCase[] = [
     await judgeVectors(tenant, "mirroring");
   }),
   serverCase("Milvus is stopped and started in the middle of a comparison", "off", async (scene) => {
-    const { tenant, server } = scene;
+    const { tenant, proxy, server } = scene;
     const struck = proxy.set("Query", { before: () => server.stop() }, { skip: 2 });
     const run = tenant.start("prepare", onMilvus);
     await struck;
