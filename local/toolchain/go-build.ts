@@ -38,6 +38,12 @@ export interface Scripts {
 export const buildBinFolder = (build: Pick<GoBuild, "name" | "version">): string =>
   join(cacheFolder(), `${build.name}-${build.version}`, "bin");
 
+/** Names of what the build puts there. */
+export const builtFiles = ({ binary, scripts = [] }: Pick<GoBuild, "binary" | "scripts">): readonly string[] => [
+  binary,
+  ...scripts.flatMap(({ paths }) => paths.map((path) => basename(path))),
+];
+
 /**
  * Builds the binary into the cache unless it is there; a killed build leaves nothing that looks finished, and two at
  * once build once.

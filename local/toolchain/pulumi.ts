@@ -34,7 +34,7 @@ const languageHost: GoBuild = {
 export const pulumiTool: Tool = {
   name: "pulumi",
   version,
-  cacheName: "pulumi-and-host",
+  cacheName: "pulumi-with-host",
   binaries: ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"],
   versionArguments: ["version"],
   accepts: ">=3.250.0 <4",

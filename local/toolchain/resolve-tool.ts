@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { link, mkdir, readdir } from "node:fs/promises";
+import { link, mkdir } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import semver from "semver";
 import { cacheFolder } from "../folders.ts";
 import { withLock } from "./cache-lock.ts";
-import { buildBinFolder, buildGo } from "./go-build.ts";
+import { buildBinFolder, buildGo, builtFiles } from "./go-build.ts";
 import { downloadOfficial } from "./official-download.ts";
 import { findBinFolders, findFolderOnPath, toolBinFolder } from "./tool.ts";
 import type { Tool, ToolSource } from "./tool.ts";
@@ -51,7 +51,7 @@ const realWays: ToolWays = {
   },
   byBuild: async (tool, onProgress) => {
     for (const build of tool.builds) await buildGo(build, onProgress);
-    await gather(tool, tool.builds.map(buildBinFolder));
+    await gather(tool);
     const folders = findBinFolders(tool, [toolBinFolder(tool)]);
     if (folders === undefined)
       throw new Error(`${tool.name} was built but ${tool.binaries.join(", ")} are not all there`);
@@ -66,14 +66,14 @@ export async function findInstalled(tool: Tool): Promise<readonly string[] | und
 
 /**
  * Puts the binaries of several builds side by side, as the official archive has them: Pulumi warns of every plugin that
- * it finds on PATH but not beside itself.
+ * it finds on PATH but not beside itself. What else lies in a build's folder, from an earlier version of this table, stays there.
  */
-async function gather(tool: Tool, buildFolders: readonly string[]): Promise<void> {
+async function gather(tool: Tool): Promise<void> {
   const together = toolBinFolder(tool);
   await mkdir(together, { recursive: true });
-  for (const folder of buildFolders) {
-    for (const file of await readdir(folder)) {
-      if (!existsSync(join(together, file))) await link(join(folder, file), join(together, file));
+  for (const build of tool.builds) {
+    for (const file of builtFiles(build)) {
+      if (!existsSync(join(together, file))) await link(join(buildBinFolder(build), file), join(together, file));
     }
   }
 }

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { execa } from "execa";
 import { z } from "zod";
+import { parseBenchRequest } from "../../bench/bench-request.ts";
 import { benches, runBench } from "../../bench/main.ts";
 import { interleave, isMet, median, quantile } from "../../bench/ratio.ts";
 
@@ -52,10 +55,27 @@ describe("benches", function () {
       }
     });
 
-  it("refuse a name and a size that do not exist", async () => {
-    await assert.rejects(runBench("sael", { rounds: 1 }), /bench "sael"; there are: .*seal-scale/);
-    await assert.rejects(runBench("seal", { rounds: 0 }), /--rounds is 0; allowed are whole numbers from 1/);
-    await assert.rejects(runBench("seal", { rounds: 1, rows: Number.NaN }), /--rows is NaN/);
+  it("refuse what does not exist with all that is allowed, before anything starts", async () => {
+    const refused = (args: readonly string[]): string => {
+      const refusal = { message: "" };
+      assert.throws(
+        () => parseBenchRequest(args, Object.keys(benches)),
+        (error: Error) => {
+          refusal.message = error.message;
+          return error instanceof RangeError;
+        },
+      );
+      return refusal.message;
+    };
+    assert.match(refused(["sael"]), /^bench "sael"; usage: npm run bench -- NAME .*seal-scale/);
+    assert.match(refused(["seal", "--unknown"]), /^Unknown option '--unknown'; usage: .*--rounds R/);
+    const numbers = refused(["seal", "--rounds", "0", "--rows", "many"]);
+    assert.equal(
+      numbers,
+      "--rounds 0: allowed are whole numbers from 1\n--rows many: allowed are whole numbers from 1",
+    );
+    const [main, unknown] = [join(import.meta.dirname, "../../bench/main.ts"), ["seal", "--unknown"]];
+    await assert.rejects(execa(process.execPath, [main, ...unknown]), { exitCode: 2, stdout: "" });
   });
 
   it("take the middle value, and what lies between", () => {

@@ -1,28 +1,15 @@
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { repositoryFolder } from "../../local/folders.ts";
 import { mochaGlobalSetup, mochaGlobalTeardown } from "../servers.ts";
 import { BaseTenants } from "./base-tenants.ts";
-import { allDrills } from "./all-drills.ts";
+import { type DrillRequest, parseDrillRequest } from "./drill-request.ts";
 import { OwnServers } from "./own-servers.ts";
 import { runDrill } from "./run-drill.ts";
 import { Stage } from "./stage.ts";
 
 // npm run drill -- NAME --seed S [--cases N | --only K]. Starts its own PostgreSQL and Vault unless RC_TEST_* name some;
 // a drill that stops servers always starts its own.
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { seed: { type: "string" }, cases: { type: "string" }, only: { type: "string" } },
-});
-const [name = ""] = positionals;
-const drill = allDrills.find((one) => one.name === name);
-if (drill === undefined || positionals.length !== 1) {
-  console.error(`usage: npm run drill -- NAME [--seed S] [--cases N | --only K]; NAME is one of:`);
-  for (const one of allDrills) console.error(`  ${one.name.padEnd(12)} ${one.about}`);
-  process.exit(1);
-}
-const seed = wholeNumber("seed", 0) ?? Math.floor(Math.random() * 1_000_000);
-const [cases, only] = [wholeNumber("cases", 1), wholeNumber("only", 1)];
+const { drill, seed = Math.floor(Math.random() * 1_000_000), cases, only } = requested();
 
 let servers: OwnServers | undefined;
 let base: BaseTenants | undefined;
@@ -54,11 +41,11 @@ try {
 console.log(lastLine);
 process.exit(exitCode);
 
-function wholeNumber(option: "seed" | "cases" | "only", least: number): number | undefined {
-  const text = values[option];
-  if (text === undefined) return undefined;
-  const number = Number(text);
-  if (Number.isSafeInteger(number) && number >= least) return number;
-  console.error(`--${option} ${text}: allowed are whole numbers from ${least}`);
-  process.exit(1);
+function requested(): DrillRequest {
+  try {
+    return parseDrillRequest(process.argv.slice(2));
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(2);
+  }
 }

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { buildBinFolder } from "../../../local/toolchain/go-build.ts";
 import { findVersion, resolveTool } from "../../../local/toolchain/resolve-tool.ts";
 import type { ToolWays } from "../../../local/toolchain/resolve-tool.ts";
-import { findBinFolders } from "../../../local/toolchain/tool.ts";
+import { findBinFolders, toolBinFolder } from "../../../local/toolchain/tool.ts";
 import type { Tool, ToolSource } from "../../../local/toolchain/tool.ts";
 
 const tool: Tool = {
@@ -44,6 +46,33 @@ describe("resolveTool", () => {
 
   it("passes the failure of the last way on", async () => {
     await assert.rejects(resolveTool(tool, undefined, waysThatLeadBy().ways), /does not compile/);
+  });
+});
+
+describe("a tool of several builds", () => {
+  const name = `test-${randomBytes(4).toString("hex")}`;
+  const builds = ["thing", "host"].map((binary) => ({
+    name: `${name}-${binary}`,
+    version: "1.2.3",
+    package: "example.com/never-built",
+    binary,
+  }));
+  const folders = [...builds.map(buildBinFolder), toolBinFolder({ ...tool, name })];
+  after(async () => {
+    const left = folders.flatMap((folder) => [dirname(folder), `${dirname(folder)}.lock`]);
+    await Promise.all(left.map((path) => rm(path, { recursive: true, force: true })));
+  });
+
+  it("takes of each build what is its own, not what an earlier build of that name has left there", async () => {
+    for (const build of builds) {
+      await mkdir(buildBinFolder(build), { recursive: true });
+      await writeFile(join(buildBinFolder(build), build.binary), build.binary);
+    }
+    await writeFile(join(folders[0] as string, "host"), "an old one");
+    const binaries = ["thing", "host"] as const;
+    const { source, binFolders } = await resolveTool({ ...tool, name, binaries, accepts: "<0", builds });
+    assert.equal(source, "build");
+    assert.equal(await readFile(join(binFolders[0] as string, "host"), "utf8"), "host");
   });
 });
 
