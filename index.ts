@@ -1,12 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import { forgetPlaces } from "./components/places.ts";
 import { Platform } from "./components/platform.ts";
 import { loadRuntime } from "./components/runtime.ts";
 import { parseEnvironment } from "./releases/environment.ts";
 import { rolloutOf } from "./releases/rollout.ts";
 
-// Node runs these files with every line where it was written; mapping the stack traces that the SDK keeps of each promise
-// took a third of a preview.
-Reflect.deleteProperty(Error, "prepareStackTrace");
+forgetPlaces();
 
 // An environment is a pure function of its stack file: `Pulumi.<env>.yaml` pins releases, the catalog says what they are.
 const environment = parseEnvironment(new pulumi.Config().requireObject("environment"));
