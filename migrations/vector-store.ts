@@ -19,6 +19,7 @@ export const vectorStore: MirrorDefinition = {
       key: "chunk_id",
       payload: "embedding",
       version: "vector_version",
+      sourceIndex: { name: "chunk_embeddings_embedding_idx", method: "hnsw", operators: "vector_cosine_ops" },
       kind: "chunk.embedding",
       parent: "chunks",
       parentKey: "id",

@@ -97,7 +97,8 @@ export async function findDifferences(session: MilvusSession, spec: CollectionSp
 export async function ensureCollection(session: MilvusSession, spec: CollectionSpec): Promise<void> {
   const faults = specFaults(spec);
   if (faults.length > 0) throw new MilvusError("refused", `collection ${spec.name}: ${faults.join("; ")}`);
-  if ((spec.partitions ?? 1) > 1) await refuseWrongPartitions(session, spec);
+  const partitions = await findPartitionFault(session, spec);
+  if (partitions !== undefined) throw new MilvusError("refused", partitions);
   const differences = await findDifferences(session, spec);
   if (differences !== undefined && differences.length > 0)
     throw new MilvusError(
@@ -142,15 +143,14 @@ export async function loadCollection(session: MilvusSession, name: string): Prom
 /** First version whose upsert chooses the partition by the partition key. */
 const firstRightUpsert = [2, 3, 11] as const;
 
-async function refuseWrongPartitions(session: MilvusSession, spec: CollectionSpec): Promise<void> {
+/** Why this server cannot spread the collection over as many partitions as the release wants. @throws {MilvusError} */
+export async function findPartitionFault(session: MilvusSession, spec: CollectionSpec): Promise<string | undefined> {
+  if ((spec.partitions ?? 1) === 1) return undefined;
   const { version } = await session.ask("its version", (client) => client.getVersion());
   const seen = /(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [0, 0, 0];
   const nth = firstRightUpsert.findIndex((part, place) => seen[place] !== part);
-  if (nth === -1 || (seen[nth] as number) > (firstRightUpsert[nth] as number)) return;
-  throw new MilvusError(
-    "refused",
-    `collection ${spec.name} wants ${spec.partitions} partitions, and Milvus at ${session.address} is ${version}: before ${firstRightUpsert.join(".")} an upsert puts rows into wrong ones. Update Milvus, or let partitions be 1`,
-  );
+  if (nth === -1 || (seen[nth] as number) > (firstRightUpsert[nth] as number)) return undefined;
+  return `collection ${spec.name} wants ${spec.partitions} partitions, and Milvus at ${session.address} is ${version}: before ${firstRightUpsert.join(".")} an upsert puts rows into wrong ones. Update Milvus, or let partitions be 1`;
 }
 
 async function createCollection(session: MilvusSession, spec: CollectionSpec): Promise<void> {

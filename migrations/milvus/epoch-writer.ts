@@ -51,9 +51,12 @@ export async function openEpochWriter(
   const { password } = as(username);
   try {
     await ensureRole(admin, collection);
-    // One that has its name was made by this run, which did not hear the answer, and is of no use without its password.
-    await dropUser(admin, username);
-    await admin.ask("a user for this run", (client) => client.createUser({ username, password }));
+    await admin
+      .ask("a user for this run", (client) => client.createUser({ username, password }))
+      .catch((error: unknown) => {
+        // Its name and password are this run's: a request whose answer was lost has made it.
+        if (!isThere(error)) throw error;
+      });
     await admin.ask("the role of its user", (client) => client.addUserToRole({ username, roleName: writerRole }));
   } catch (error) {
     throw explainDenied(error, access);
@@ -159,6 +162,8 @@ function passwordOf({ password }: MilvusAccess, username: string): string {
   );
 }
 
+const isThere = (error: unknown): boolean => error instanceof MilvusError && /already exists/.test(error.message);
+
 const isDenied = (error: unknown): boolean => error instanceof MilvusError && error.reason === "denied";
 
 async function ensureRole(admin: MilvusSession, collection: string): Promise<void> {
@@ -168,7 +173,7 @@ async function ensureRole(admin: MilvusSession, collection: string): Promise<voi
       .ask(`role ${writerRole}`, (client) => client.createRole({ roleName: writerRole }))
       .catch((error: unknown) => {
         // Another tenant's run was faster.
-        if (!(error instanceof MilvusError) || !/already exists/.test(error.message)) throw error;
+        if (!isThere(error)) throw error;
       });
   }
   const grant = (

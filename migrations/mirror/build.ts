@@ -16,6 +16,7 @@ import { definitionOf } from "./plan.ts";
 import { findObstacles, obstacleText } from "./preflight.ts";
 import { addReference, dropReference, guardSealedKeys, validateReference } from "./reference.ts";
 import type { Run } from "./run.ts";
+import { dropSearchIndex, ensureSearchIndex } from "./search-index.ts";
 import type { Carriage } from "./carrier.ts";
 import { verify } from "./verify.ts";
 
@@ -124,6 +125,7 @@ async function begin(run: Run, mirror: string, lanes: readonly Lane[]): Promise<
         await client.query(`${dropCaptureSql(lane.from)}; ${dropCaptureSql(lane.to)}`);
         await dropReference(client, lane, lane.to);
         await client.query(`TRUNCATE ${lane.to.quoted}`);
+        await dropSearchIndex(client, lane);
         await createCapture(client, lane);
         await client.query(startCaptureSql(lane, lane.from));
       }
@@ -141,13 +143,14 @@ async function begin(run: Run, mirror: string, lanes: readonly Lane[]): Promise<
   await reached("capture.after");
 }
 
-/** Foreign key, key guard and statistics of a loaded side. Idempotent. */
+/** Search index, foreign key, key guard and statistics of a loaded side. Idempotent. */
 async function refer(run: Run, lane: Lane, carriage: Carriage): Promise<void> {
   await reached("reference");
   const ddl = {
     tries: ddlTries,
     onRetry: () => sendAutovacuumAway(run.sessions.operator, [lane.from.quoted, lane.to.quoted]),
   };
+  await run.write(lane.mirror, (client) => ensureSearchIndex(client, lane), ddl);
   await run.write(lane.mirror, (client) => addReference(client, lane, lane.to), ddl);
   if (lane.to.payloadType === "bytea")
     await run.write(lane.mirror, (client) => guardSealedKeys(client, lane, lane.to), ddl);

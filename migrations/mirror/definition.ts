@@ -15,6 +15,16 @@ export interface MirrorPair {
    * `state` says `pending` or `ready`. @default the sink holds the value itself
    */
   readonly version?: string;
+  /**
+   * Index by which the release on the source searches it: not maintained while the source is rebuilt, and there again before
+   * authority returns. Its name is the one that Alembic gives it. @default none
+   */
+  readonly sourceIndex?: {
+    readonly name: string;
+    readonly method: "hnsw";
+    /** Operator class, without its schema. */
+    readonly operators: "vector_cosine_ops" | "vector_ip_ops" | "vector_l2_ops";
+  };
   /** Logical kind in the associated data, e.g. `prompt.body`; never changes. */
   readonly kind: string;
   /** Table that the key refers to (on delete cascade); absent = no foreign key. */

@@ -18,6 +18,7 @@ import { perform } from "./perform.ts";
 import { ending, type MirrorGoal, preparation } from "./plan.ts";
 import type { OnProgress } from "./progress.ts";
 import type { Run } from "./run.ts";
+import { ensureSearchIndex } from "./search-index.ts";
 
 /**
  * Brings a tenant's mirrors to the last position from which one short transaction reaches one that the pinned release
@@ -88,8 +89,13 @@ export function cutoverTenant(job: TenantJob, onProgress?: OnProgress): Promise<
       mirrors.push({ goal, lanes, carriage, shapes });
     }
     await follow(run, mirrors);
-    for (const { goal, lanes, carriage } of mirrors)
-      if (goal.goal === "sink") for (const lane of lanes) await carriage.confirmSink?.(run.sessions.control, lane);
+    for (const { goal, lanes, carriage } of mirrors) {
+      for (const lane of lanes) {
+        if (goal.goal === "sink") await carriage.confirmSink?.(run.sessions.control, lane);
+        else if (lane.pair.sourceIndex !== undefined)
+          await run.write(goal.definition.name, (client) => ensureSearchIndex(client, lane));
+      }
+    }
     const positions = Object.fromEntries(
       goals.map((goal) => [
         goal.definition.name,

@@ -7,6 +7,7 @@ import { registryDatabase } from "../registry/registry-session.ts";
 import type { Registry } from "../registry/registry.ts";
 import { lookAtMembers } from "../visits.ts";
 import type { RegionTarget, WaveInputs } from "../wave-inputs.ts";
+import { milvusRefusals } from "./milvus-refusals.ts";
 import type { Refusal } from "./node.ts";
 import { residencyRefusals } from "./residency-refusals.ts";
 import { vaultRefusals } from "./vault-refusals.ts";
@@ -14,7 +15,7 @@ import { goesBack, isPlatformAbsent, readWholeWave, withRegistries } from "./wav
 import type { WaveMember, WholeWave } from "./wave-members.ts";
 
 /**
- * Why a wave may not go where its pin says, read from the live registry, the tenants' databases and Vault: also a plain
+ * Why a wave may not go where its pin says, read from the live registry, the tenants' databases, Vault and Milvus: also a plain
  * `pulumi up` cannot get round it. The guard asks before anything is changed. A platform that does not exist yet refuses
  * nothing. On the way back what one tenant's data or Vault says is no reason to keep the others: prepare and cutover name
  * the tenants that cannot go.
@@ -27,6 +28,7 @@ export async function waveRefusals(inputs: WaveInputs): Promise<Refusal[]> {
   return [
     ...found.refusals,
     ...(mustAsk ? await vaultRefusals(inputs, moving) : []),
+    ...(mustAsk ? await milvusRefusals(inputs) : []),
     ...(mustAsk ? (await backupRefusals(inputs.backup)).map((reason) => ({ property: "backup", reason })) : []),
     ...(mustAsk ? await dataRefusals(inputs, moving) : []),
   ];

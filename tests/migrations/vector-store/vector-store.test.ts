@@ -32,6 +32,17 @@ describe("the mirror vector-store", function () {
   });
   afterEach(() => tenant.close());
 
+  const hnsw =
+    "CREATE INDEX chunk_embeddings_embedding_idx ON public.chunk_embeddings USING hnsw (embedding vector_cosine_ops)";
+  /** Definitions of valid indexes by which pgvector is searched. */
+  async function searchIndexes(): Promise<string[]> {
+    const found = await tenant.admin.query<{ definition: string }>(
+      `SELECT pg_get_indexdef(indexrelid) AS definition FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid
+       JOIN pg_am AS a ON a.oid = c.relam WHERE indrelid = to_regclass('public.chunk_embeddings') AND amname = 'hnsw' AND indisvalid`,
+    );
+    return found.rows.map(({ definition }) => definition);
+  }
+
   it("goes to Milvus and back with every write between, bit by bit, and the digest is the same on both sides", async () => {
     const ids = newIds(3000);
     await writeSource(tenant.admin, expected, ids);
@@ -55,8 +66,10 @@ describe("the mirror vector-store", function () {
     assert.equal(digestOf(await readSink(tenant)), digestOf(expected));
     done(await prepareTenant(tenant.job(onPgvector)));
     await complete(after, tenant.vectors, expected, await register(after, newIds(3)));
+    assert.deepEqual(await searchIndexes(), []);
     const back = done(await cutoverTenant(tenant.job(onPgvector)));
     assert.equal(back.positions[mirror], "mirroring");
+    assert.deepEqual(await searchIndexes(), [hnsw]);
     assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
     await assert.rejects(after.query("SELECT state FROM chunk_vectors LIMIT 1"), { code: "42501" });
 
@@ -82,7 +95,10 @@ describe("the mirror vector-store", function () {
     await tenant.admin.query(
       `SET ROLE rc_migrator; SET search_path = public; ${sourceTable()}; RESET search_path; RESET ROLE`,
     );
+    // Alembic's downgrade makes it with the table; filled row by row it would take several times as long.
+    await tenant.admin.query(`SET ROLE rc_migrator; SET search_path = public; ${hnsw}; RESET search_path; RESET ROLE`);
     const rebuilt = done(await prepareTenant(tenant.job(onPgvector)));
+    assert.deepEqual(await searchIndexes(), [hnsw]);
     assert.equal(rebuilt.positions[mirror], "switched");
     done(await cutoverTenant(tenant.job(onPgvector)));
     assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
