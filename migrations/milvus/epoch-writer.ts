@@ -26,7 +26,7 @@ export interface EpochWriter {
 /** Role of every writer: rows of the collections that the engine has made, nothing else. */
 export const writerRole = "rc_writer";
 
-const privileges = ["Insert", "Upsert", "Delete", "Query"] as const;
+const privileges = ["Insert", "Upsert", "Delete", "Query", "Search"] as const;
 
 /**
  * Opens a session as a Milvus user of this epoch's own, drops the users of the epochs before and waits until they are refused:

@@ -103,6 +103,22 @@ export class TenantVectors {
     return new Map(keys.map((key, nth) => [key, versions[nth] as number]));
   }
 
+  /** Keys of the rows nearest to a vector, the nearest first. @param floats little-endian */
+  async search(floats: Buffer, limit: number): Promise<string[]> {
+    const vector = Array.from({ length: this.#spec.dimension }, (_, nth) => floats.readFloatLE(nth * 4));
+    const { results } = await this.#session.ask("a search", (client) =>
+      client.search({
+        collection_name: this.#spec.name,
+        data: vector,
+        limit,
+        filter: this.#own,
+        output_fields: [fields.id],
+        params: { ef: searchList },
+      }),
+    );
+    return results.map(({ id }) => String(id).slice(this.#tenant.length + 1));
+  }
+
   /** Rows that are there now. */
   async count(): Promise<number> {
     const reply = await this.#exchange(this.#own, ["count(*)"]);
@@ -242,6 +258,9 @@ export class TenantVectors {
 }
 
 const deletePage = 10_000;
+
+/** Candidates that an HNSW index keeps while it searches. */
+const searchList = 128;
 
 const columnOf = (columns: readonly FieldData[], name: string): FieldData | undefined =>
   columns.find((one) => one.field_name === name);

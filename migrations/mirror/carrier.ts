@@ -70,9 +70,10 @@ export interface Carriage {
   /**
    * Looks that what lies outside the database is still what was compared, just before authority moves there; absent when
    * nothing does. A copy inside has no owner but the engine; one outside may have been dropped or restored by others.
+   * @returns plain JSON for the journal
    * @throws {Error} with counts and the mend
    */
-  confirmSink?(client: pg.Client, lane: Lane): Promise<void>;
+  confirmSink?(client: pg.Client, lane: Lane): Promise<Readonly<Record<string, unknown>>>;
   /** Ends connections of its own; absent when it has none. */
   close?(): Promise<void>;
 }

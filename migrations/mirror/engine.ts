@@ -1,4 +1,5 @@
 import { confirmEpoch } from "../ledger/epoch.ts";
+import { note } from "../ledger/journal.ts";
 import type { Position } from "../ledger/position.ts";
 import { readTotals } from "../ledger/range.ts";
 import { findWhereabouts } from "../ledger/whereabouts.ts";
@@ -13,7 +14,7 @@ import { follow } from "./follow.ts";
 import type { JobKind, TenantJob, TenantResult } from "./job.ts";
 import { openKeysets, refuseEdited, refuseEditedUnlessVaultIsAway } from "./ledger-guard.ts";
 import { openCarriage } from "./open-carriage.ts";
-import { laneFrom, readShapes } from "./pair-shape.ts";
+import { type Lane, laneFrom, readShapes } from "./pair-shape.ts";
 import { perform } from "./perform.ts";
 import { ending, type MirrorGoal, preparation } from "./plan.ts";
 import type { OnProgress } from "./progress.ts";
@@ -91,7 +92,7 @@ export function cutoverTenant(job: TenantJob, onProgress?: OnProgress): Promise<
     await follow(run, mirrors);
     for (const { goal, lanes, carriage } of mirrors) {
       for (const lane of lanes) {
-        if (goal.goal === "sink") await carriage.confirmSink?.(run.sessions.control, lane);
+        if (goal.goal === "sink") await confirm(run, goal, lane, carriage);
         else if (lane.pair.sourceIndex !== undefined)
           await run.write(goal.definition.name, (client) => ensureSearchIndex(client, lane));
       }
@@ -135,6 +136,14 @@ export const tenantJobs: Readonly<Record<JobKind, (job: TenantJob, onProgress?: 
     cutover: cutoverTenant,
     finalize: finalizeTenant,
   };
+
+/** The last look at what lies outside the database; what it saw is in the journal. */
+async function confirm(run: Run, goal: MirrorGoal, lane: Lane, carriage: Carriage): Promise<void> {
+  if (carriage.confirmSink === undefined) return;
+  const { name: mirror } = goal.definition;
+  const detail = { pair: lane.id, ...(await carriage.confirmSink(run.sessions.reader, lane)) };
+  await run.write(mirror, (client) => note(client, { mirror, event: "confirmed", detail }));
+}
 
 /** The carriage of a mirror; the run ends what it has opened. */
 function open(run: Run, goal: MirrorGoal): Carriage {

@@ -11,9 +11,10 @@ import { keyColumn, tablesOf } from "./vector-rows.ts";
  * the engine since then differs here, e.g. a collection that was dropped or restored.
  *
  * @param client outside any transaction; nothing but the engine writes to either side while the source has the authority
+ * @returns vectors
  * @throws {Error} with counts and the mend @throws {MilvusError}
  */
-export async function confirmRegister(client: pg.Client, lane: Lane, vectors: TenantVectors): Promise<void> {
+export async function confirmRegister(client: pg.Client, lane: Lane, vectors: TenantVectors): Promise<number> {
   const { register } = tablesOf(lane);
   const key = keyColumn(lane);
   const stored = await vectors.count();
@@ -33,7 +34,7 @@ export async function confirmRegister(client: pg.Client, lane: Lane, vectors: Te
     }
     seen.surplus += inMilvus.size;
   }
-  if (stored === seen.registered && seen.missing + seen.otherVersion + seen.surplus === 0) return;
+  if (stored === seen.registered && seen.missing + seen.otherVersion + seen.surplus === 0) return stored;
   throw new Error(
     `mirror ${lane.mirror}, ${lane.id}: ${seen.registered} vectors were compared, Milvus now counts ${stored}; ${seen.missing} are missing, ${seen.otherVersion} have another version, ${seen.surplus} are too many. Somebody else has changed the collection: nothing was moved; find who has privileges on it, then finalize the mirror away and prepare it again`,
   );

@@ -10,6 +10,7 @@ import type { MirrorPair } from "../mirror/definition.ts";
 import type { Lane } from "../mirror/pair-shape.ts";
 import type { Keyring } from "../vault/keyring.ts";
 import { confirmRegister } from "./confirm-register.ts";
+import { measureRecall } from "./measure-recall.ts";
 import { vectorCarrier } from "./vector-carrier.ts";
 
 /** What a tenant's vectors are carried with. */
@@ -77,8 +78,10 @@ export class VectorCarriage implements Carriage {
     }
   }
 
-  async confirmSink(client: pg.Client, lane: Lane): Promise<void> {
-    await confirmRegister(client, lane, await this.#vectors());
+  async confirmSink(client: pg.Client, lane: Lane): Promise<Readonly<Record<string, unknown>>> {
+    const vectors = await this.#vectors();
+    const confirmed = await confirmRegister(client, lane, vectors);
+    return { vectors: confirmed, ...(await measureRecall(client, lane, vectors, this.#args.collection)) };
   }
 
   async close(): Promise<void> {

@@ -56,6 +56,10 @@ describe("the mirror vector-store", function () {
     ids.slice(100, 130).forEach((id) => expected.delete(id));
     const cut = done(await cutoverTenant(tenant.job(onMilvus)));
     assert.equal(cut.positions[mirror], "switched");
+    const noted = await tenant.admin.query("SELECT detail FROM rc.journal WHERE event = 'confirmed'");
+    const { vectors: confirmed, queries, recallAt10 } = noted.rows[0].detail;
+    assert.deepEqual([noted.rowCount, confirmed, queries], [1, expected.size, 10]);
+    assert.ok(recallAt10 >= 0.9, `Milvus found ${recallAt10} of what an exact scan finds`);
     assert.equal(digestOf(await readSink(tenant)), digestOf(expected));
     assert.equal(digestOf(await readSource(tenant)), digestOf(expected));
     await assert.rejects(before.query("SELECT embedding FROM chunk_embeddings LIMIT 1"), { code: "42501" });
