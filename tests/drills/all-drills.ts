@@ -1,5 +1,6 @@
 import type { Drill } from "./drill.ts";
 import { badInput } from "./bad-input.ts";
+import { clusters } from "./clusters.ts";
 import { concurrent } from "./concurrent.ts";
 import { fence } from "./fence.ts";
 import { killPoints } from "./kill-points.ts";
@@ -36,4 +37,5 @@ export const allDrills: readonly Drill[] = [
   refusals,
   trust,
   vectors,
+  clusters,
 ];

@@ -20,4 +20,5 @@ export const testedCases: Readonly<Record<string, number>> = {
   refusals: 8,
   trust: 200,
   vectors: 7,
+  clusters: 4,
 };

@@ -78,6 +78,28 @@ describe("the program, under mocks", () => {
     assert.equal(many.length, few.length);
   });
 
+  it("asks for the same number of resources for a thousand tenants and for ten thousand, in twenty waves on three regions", async () => {
+    const asked = async (tenants: number, waves: number) => {
+      const wide = environmentOf("staging", (environment) => {
+        const names = Array.from({ length: waves }, (_, index) => `wave-${index}`);
+        const [pin] = Object.values(environment["pins"] as Record<string, unknown>);
+        const [first, ...others] = environment["regions"] as object[];
+        environment["regions"] = [first, { ...first, name: "asia" }, ...others];
+        environment["waves"] = names.map((name, index) => ({
+          name,
+          selector: index === waves - 1 ? { rest: true } : { percentage: 4 },
+        }));
+        environment["pins"] = Object.fromEntries(names.map((name) => [name, pin]));
+        environment["tenants"] = Array.from({ length: tenants }, (_, index) => ({ id: `tenant-${index}`, tags: [] }));
+      });
+      return (await runMocked(wide, imagesFile)).length;
+    };
+    const many = await asked(10_000, 20);
+    assert.equal(many, await asked(1000, 20));
+    // A wave more is its component and three nodes.
+    assert.equal(many - (await asked(0, 19)), 4);
+  });
+
   it("gives migration nodes references to credentials, never credentials", async () => {
     const asked = await runMocked(environmentOf("dev"), imagesFile);
     const nodes = asked.filter((resource) => resource.type.startsWith("pulumi-nodejs:"));
