@@ -25,6 +25,14 @@ export interface LockBreaker {
   readonly pauseSeconds?: number;
 }
 
+const defaults = { patienceSeconds: 60, pauseSeconds: 6 };
+
+/**
+ * Seconds from the first refused try of an update to its last one, tries not counted: then it has begun, or was given up.
+ * A rollback is promised to begin within two minutes.
+ */
+export const longestWaitSeconds = defaults.patienceSeconds + defaults.pauseSeconds;
+
 /** The owner named in a refused update; undefined when the run did not fail on a lock. */
 export function lockOwner(run: StackRun): LockOwner | undefined {
   return lockOwnerIn(`${run.failure ?? ""}\n${run.cause instanceof Error ? run.cause.message : ""}`);
@@ -57,7 +65,7 @@ export function isDead(owner: LockOwner): boolean {
  * @throws when a living owner does not end in time, naming it
  */
 export async function runDespiteLock(update: () => Promise<StackRun>, breaker: LockBreaker): Promise<StackRun> {
-  const patienceMs = (breaker.patienceSeconds ?? 60) * 1000;
+  const patienceMs = (breaker.patienceSeconds ?? defaults.patienceSeconds) * 1000;
   const start = Date.now();
   let hasAsked = false;
   try {
@@ -76,7 +84,7 @@ export async function runDespiteLock(update: () => Promise<StackRun>, breaker: L
         breaker.progress(`the stack is locked by ${nameOf(owner)} since ${owner.since}: asking it to stop`);
       hasAsked = true;
       await breaker.requestCancel();
-      await sleep((breaker.pauseSeconds ?? 6) * 1000);
+      await sleep((breaker.pauseSeconds ?? defaults.pauseSeconds) * 1000);
     }
   } finally {
     if (hasAsked) await breaker.withdrawCancel();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { hostname } from "node:os";
 import { StackEvents } from "../../coordinator/stack-events.ts";
-import { isDead, lockOwner, runDespiteLock } from "../../coordinator/stack-lock.ts";
+import { isDead, lockOwner, longestWaitSeconds, runDespiteLock } from "../../coordinator/stack-lock.ts";
 import type { LockBreaker } from "../../coordinator/stack-lock.ts";
 import type { StackRun } from "../../coordinator/environment-stack.ts";
 
@@ -51,6 +51,18 @@ describe("a locked stack", () => {
     assert.equal(isDead({ ...owner, pid: process.pid }), false);
     assert.equal(isDead({ ...owner, pid: deadPid, host: "another-machine" }), false);
     assert.equal(isDead({ ...owner, pid: 0 }), false);
+  });
+
+  it("is tried as often as patience has pauses, however long a try takes, and given up within two minutes", async () => {
+    let tries = 0;
+    const update = async () => {
+      tries += 1;
+      return locked(hostname(), process.pid);
+    };
+    await assert.rejects(runDespiteLock(update, breaker([])), /still locked by ana@/);
+    // 50 ms of patience in pauses of 10 ms: a slow machine makes fewer tries, none makes more; a timer may be a millisecond early.
+    assert.ok(tries >= 2 && tries <= 8, `${tries} tries`);
+    assert.ok(longestWaitSeconds <= 120, `a rollback may wait ${longestWaitSeconds} s`);
   });
 
   it("loses the lock of a dead owner at once, without a request to stop", async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { longestWaitSeconds } from "../../coordinator/stack-lock.ts";
 import type { DrillCase } from "./drill.ts";
 import { expectEnd, hold } from "./concurrent-updates.ts";
 import { type DrillTenant, environment, mirror } from "./drill-tenant.ts";
@@ -11,7 +12,7 @@ import { catalogR1 } from "./wave-stack.ts";
 import { WaveWorld } from "./wave-world.ts";
 import { keyless } from "./workload-mix.ts";
 
-/** Seconds until the tenants have to be back, from the command on. */
+/** Seconds within which a rollback has to begin, or to say who keeps it from beginning. */
 const limitSeconds = 120;
 
 /** Somebody wants back while an update is under way, or while what is left of one holds the stack. */
@@ -40,7 +41,10 @@ function rollbackAt(where: string, point: string, waves: readonly string[] = ["g
     }
     await expectEnd(rollback, 0);
     const seconds = (performance.now() - startedAt) / 1000;
-    return `${seconds.toFixed(0)} s from the command to the end (goal for its start ${limitSeconds} s)`;
+    // How long it waits is the product's own bound, not this machine's luck; what it did wait is only told.
+    if (longestWaitSeconds > limitSeconds)
+      throw new Error(`a rollback waits ${longestWaitSeconds} s for a locked stack; allowed are ${limitSeconds} s`);
+    return `${seconds.toFixed(0)} s from the command to the end (it may wait ${longestWaitSeconds} s before it begins; goal ${limitSeconds} s)`;
   });
 }
 
@@ -67,8 +71,9 @@ function livingOwner(): DrillCase {
       await update.stoppedWorker();
       signalAll(update, "SIGSTOP");
       const refused = await world.stack.coordinator("rollback", environment);
-      const name = new RegExp(`still locked by \\S+@\\S+ \\(pid ${update.pid}\\)`);
-      if (refused.code !== 1 || !name.test(refused.stderr))
+      const name = new RegExp(`still locked by \\S+@\\S+ \\(pid ${update.pid}\\) since \\S+ after (\\d+) s`);
+      const waitedSeconds = Number(name.exec(refused.stderr)?.[1]);
+      if (refused.code !== 1 || !(waitedSeconds <= longestWaitSeconds))
         throw new Error(`the rollback ended with ${refused.code}: ${refused.stdout}${refused.stderr}`);
       signalAll(update, "SIGCONT");
       await update.ended();
