@@ -38,14 +38,18 @@ export interface Job {
 
 interface Step {
   readonly name?: string;
+  readonly if?: string;
   readonly uses?: string;
   readonly run?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly with?: Readonly<Record<string, string>>;
 }
 
-/** The two workflows to copy. */
+/** Workflows to copy that run by themselves. */
 export const workflowFiles = { preview: "docs/workflows/preview.yml", up: "docs/workflows/up.yml" };
+
+/** Workflows to copy that a person starts. */
+export const startedFiles = { promote: "docs/workflows/promote.yml", rollback: "docs/workflows/rollback.yml" };
 
 export function readWorkflow(file: string): Workflow {
   return parse(readFileSync(join(repositoryFolder, file), "utf8")) as Workflow;
@@ -70,6 +74,14 @@ export function workflowCommands(file: string, values: Readonly<Record<string, s
     "github.event.pull_request.number": "7",
     "github.event.pull_request.base.sha": "1".repeat(40),
     "github.token": "none",
+    "github.triggering_actor": "ana",
+    "inputs.environment": "dev",
+    "inputs.release": "r2",
+    "inputs.reason": "error rate",
+    "inputs.wave": "",
+    "inputs.digest": "",
+    "inputs.target": "",
+    "inputs.only-ask && 'yes' || ''": "",
     "toJSON(vars)": "{}",
     "runner.temp": process.env["RUNNER_TEMP"] ?? "/nowhere",
     ...values,

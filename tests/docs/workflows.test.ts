@@ -9,7 +9,7 @@ import { repositoryFolder } from "../../local/folders.ts";
 import { quiet, refused } from "../coordinator/report/example-reports.ts";
 import { faultOf } from "./known-commands.ts";
 import { simpleCommands } from "./shell-words.ts";
-import { readWorkflow, workflowCommands, workflowFiles } from "./workflow-commands.ts";
+import { readWorkflow, startedFiles, workflowCommands, workflowFiles } from "./workflow-commands.ts";
 import type { WorkflowCommand } from "./workflow-commands.ts";
 
 describe("the workflows to copy", function () {
@@ -46,12 +46,12 @@ describe("the workflows to copy", function () {
   };
 
   it("run only commands that exist", async () => {
-    for (const file of Object.values(workflowFiles)) {
+    for (const file of [...Object.values(workflowFiles), ...Object.values(startedFiles)]) {
       const commands = workflowCommands(file);
       assert.ok(commands.some(({ needsPlatform }) => needsPlatform));
       for (const { run, name } of commands.filter(({ name: step }) => !step.startsWith("Write the comment")))
         for (const words of simpleCommands(run)) {
-          if (["exit", "true", "test"].includes(words[0] ?? "") || words[1] === "--eval") continue;
+          if (["exit", "true", "test", "if", "fi", "then"].includes(words[0] ?? "") || words[1] === "--eval") continue;
           assert.equal(await faultOf(words), undefined, `${file}, ${name}: ${words.join(" ")}`);
         }
     }
@@ -190,6 +190,72 @@ exec "${process.execPath}" "$@"`;
       assert.equal(exitCode, 0, stderr);
       assert.match(await readFile(calls, "utf8"), call);
     }
+  });
+
+  describe("that a person starts", () => {
+    /** Runs a step with a coordinator that writes down what it is asked, and ends as the test says. */
+    async function start(file: string, part: RegExp, values: Readonly<Record<string, string>>, exitCode = 0) {
+      const asked = join(folder, "asked");
+      await rm(asked, { force: true });
+      const [step] = workflowCommands(file, { "runner.temp": folder, ...values }).filter(({ name }) => part.test(name));
+      assert.ok(step, `${file} has a step ${part}`);
+      const node = `printf '%s\\n' "$*" >> "${asked}"\ncase "$*" in *"promote "*|*"rollback "*) exit ${exitCode};; esac`;
+      const ended = await runStep(step, { node });
+      await rm(join(folder, "node"));
+      return { ...ended, asked: (await readFile(asked, "utf8")).trim().split("\n") };
+    }
+
+    it("promote what was asked, with the digest that was read, and lift no hold", async () => {
+      const all = await start(startedFiles.promote, /^Promote/, {});
+      assert.equal(all.exitCode, 0, all.stderr);
+      assert.deepEqual(all.asked, ["coordinator/main.ts promote r2 --env dev --keep-holds"]);
+      const values = { "inputs.wave": "canary", "inputs.digest": "5f0c2a91b7e4d388", "inputs.release": "r2; rm -rf ~" };
+      const some = await start(startedFiles.promote, /^Promote/, values);
+      assert.deepEqual(some.asked, [
+        "coordinator/main.ts promote r2; rm -rf ~ --env dev --keep-holds --wave canary --approved 5f0c2a91b7e4d388",
+      ]);
+    });
+
+    it("end as the promotion ends, and say when it only waits", async () => {
+      for (const code of [1, 2, 3]) {
+        const { exitCode, stdout } = await start(startedFiles.promote, /^Promote/, {}, code);
+        assert.equal(exitCode, code);
+        assert.equal(stdout.includes("::warning::it waits"), code === 3);
+      }
+    });
+
+    it("go back at once, or only ask", async () => {
+      const now = await start(startedFiles.rollback, /^Roll back/, { "inputs.reason": 'error "rate"' });
+      assert.deepEqual(now.asked, ['coordinator/main.ts rollback dev --reason error "rate"']);
+      const ask = { "inputs.target": "r1", "inputs.only-ask && 'yes' || ''": "yes" };
+      const asked = await start(startedFiles.rollback, /^Roll back/, ask);
+      assert.deepEqual(asked.asked, ["coordinator/main.ts rollback dev --reason error rate --to r1 --dry-run"]);
+      assert.equal((await start(startedFiles.rollback, /^Roll back/, {}, 2)).exitCode, 2);
+    });
+
+    it("keep evidence, status and patch whatever has happened, one at a time with updates, and read no input in a command", async () => {
+      for (const [name, file] of Object.entries(startedFiles)) {
+        const [job] = Object.values(readWorkflow(file).jobs);
+        assert.match(job?.concurrency?.group ?? "", /^release-/, "the group of up.yml");
+        assert.equal(job?.concurrency?.["cancel-in-progress"], false);
+        assert.equal(job?.environment, "${{ inputs.environment }}");
+        assert.deepEqual(readWorkflow(file).permissions, { contents: "read" });
+        const { inputs } = readWorkflow(file).on["workflow_dispatch"] as { inputs: Record<string, object> };
+        for (const [input, fields] of Object.entries(inputs))
+          for (const field of Object.keys(fields))
+            assert.ok(["description", "type", "options", "required", "default"].includes(field), `${input}: ${field}`);
+        for (const { run = "" } of job?.steps ?? [])
+          assert.doesNotMatch(run, /\$\{\{/, "an input would be run as a command");
+        const { asked, exitCode, stderr } = await start(file, /^Keep evidence/, {});
+        assert.equal(exitCode, 0, `${name}: ${stderr}`);
+        assert.deepEqual(
+          asked.map((line) => line.split(" ")[1]),
+          ["status", "retrospective", "evidence"],
+        );
+        const always = (job?.steps ?? []).filter((step) => step.if === "always()").length;
+        assert.equal(always, 2, "also after a failure");
+      }
+    });
   });
 
   it("update, verify and tell, in this order, by commands that a platform test can run", () => {
