@@ -8,12 +8,13 @@ import { explainVerdict } from "../releases/verdict.ts";
 import { openRegistry, readFacts } from "./environment-facts.ts";
 import type { EnvironmentFacts } from "./environment-facts.ts";
 import { openEvidenceOf } from "./evidence/open-evidence.ts";
+import { driftGate } from "./gate/drift-gate.ts";
 import { explainGate, verdictOfGates } from "./gate/gate.ts";
 import type { Gate } from "./gate/gate.ts";
 import { judgeGates } from "./gate/judge-gates.ts";
 import { worst } from "./outcome.ts";
 import type { Report } from "./outcome.ts";
-import { openStackFile, projectFolder, withCommonOptions } from "./project.ts";
+import { openStack, openStackFile, projectFolder, withCommonOptions } from "./project.ts";
 import type { CommonOptions, Surroundings } from "./project.ts";
 import { judgePromotion } from "./release-judgement.ts";
 import { runCommand } from "./terminal.ts";
@@ -72,5 +73,7 @@ async function otherGates(
   const project = await projectFolder(surroundings.folder);
   const gates = await judgeGates({ environment, to, moving, facts, evidence, project, now: new Date() });
   await evidence?.close();
-  return gates;
+  const drifted =
+    environment.drift === "ignore" ? [] : await driftGate(environment, await openStack(options, surroundings));
+  return [...gates, ...drifted];
 }

@@ -71,6 +71,12 @@ export class EnvironmentStack {
     return timed(events, () => this.#stack.preview({ configFile, onEvent: events.take, color: "never" }));
   }
 
+  /** What a refresh would find changed outside of Pulumi, without running the program. Changes nothing, takes no lock. */
+  async previewRefresh(): Promise<StackRun> {
+    const events = new StackEvents("update", () => undefined);
+    return timed(events, () => this.#stack.previewRefresh({ onEvent: events.take, color: "never" }));
+  }
+
   /** Brings the environment to what the file says. @param message kept in the history for ever */
   async up(configFile: string, message: string): Promise<StackRun> {
     const events = new StackEvents("update", this.#progress);

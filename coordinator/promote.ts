@@ -17,6 +17,7 @@ import { ActEvidence } from "./evidence/act-evidence.ts";
 import { explainGate, nextEligible, verdictOfGates } from "./gate/gate.ts";
 import type { Gate } from "./gate/gate.ts";
 import { explainHold, holdsAgainst } from "./gate/hold-gate.ts";
+import { driftGate } from "./gate/drift-gate.ts";
 import { judgeGates, withOverrides } from "./gate/judge-gates.ts";
 import { findProgramCommit } from "./git.ts";
 import { lastPins } from "./history/pinned-state.ts";
@@ -89,7 +90,9 @@ export async function promote(wanted: string, options: PromoteOptions, surroundi
     const now = new Date();
     const project = await projectFolder(surroundings.folder);
     const question = { environment: running, to, moving, facts: free, evidence: evidence.log, project, now };
-    const judged = [...ruled, evidence.gate(now), ...(await log.run("gates", () => judgeGates(question)))];
+    const others = await log.run("gates", () => judgeGates(question));
+    const drifted = environment.drift === "ignore" ? [] : await log.run("drift", () => driftGate(environment, stack));
+    const judged = [...ruled, evidence.gate(now), ...others, ...drifted];
     const gates = withOverrides(judged, overridesOf(options.override), operatorName());
     const decided = verdictOfGates(gates);
     if (decided.outcome !== "go") throw new Refusal(decided.outcome, decidedAgainst(gates, decided.reasons));

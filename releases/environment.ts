@@ -150,6 +150,8 @@ export const environmentSchema = closed({
     environment: text(/^[a-z][a-z0-9-]{1,20}$/, "the name of another environment"),
     soakHours: amount(0, 720, "hours").default(0),
   }).optional(),
+  /** `ask`: a promotion first looks whether somebody changed the infrastructure by hand; costs a read of every resource. */
+  drift: oneOf(["ask", "ignore"]).default("ignore"),
   /** Share of a wave's tenants, and their number, that may fail before the next wave is not begun; the smaller one holds. */
   failureBudget: closed({
     maxFailedPercent: amount(0, 50, "percent"),

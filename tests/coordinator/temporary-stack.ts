@@ -66,8 +66,14 @@ export class TemporaryStack {
     return join(this.program, "Pulumi.dev.yaml");
   }
 
-  /** Settings of the test program for the runs to come: `wave` (inputs of every wave's node), `extra`, `slowSeconds`. */
-  turn(knobs: { wave?: object; extra?: Record<string, string>; slowSeconds?: number }): void {
+  /** Settings of the test program for the runs to come: `wave` (inputs of every wave's node), `extra`, `slowSeconds`, `readable` and what of it has `drifted`. */
+  turn(knobs: {
+    wave?: object;
+    extra?: Record<string, string>;
+    slowSeconds?: number;
+    readable?: Record<string, string>;
+    drifted?: Record<string, string | null>;
+  }): void {
     this.#environment["RC_TEST_KNOBS"] = JSON.stringify(knobs);
   }
 
@@ -149,6 +155,20 @@ const provider = {
     return { outs: { ...inputs, status: inputs.status ?? "done", summary: "moved" } };
   },
 };
+// What somebody changed by hand: the value that a readable node has now, or null when it is gone.
+const readable = {
+  create: async (inputs) => ({ id: inputs.label, outs: inputs }),
+  update: async (id, olds, inputs) => ({ outs: inputs }),
+  diff: async (id, olds, inputs) => ({ changes: olds.value !== inputs.value }),
+  read: async (id, props) => {
+    const drifted = JSON.parse(process.env.RC_TEST_KNOBS ?? "{}").drifted ?? {};
+    if (!(id in drifted)) return { id, props };
+    return drifted[id] === null ? { id: "", props: {} } : { id, props: { ...props, value: drifted[id] } };
+  },
+};
+class Readable extends pulumi.dynamic.Resource {
+  constructor(name, inputs, opts) { super(readable, name, { label: name, ...inputs }, opts); }
+}
 class Node extends pulumi.dynamic.Resource {
   constructor(name, inputs, opts) { super(provider, name, { label: name, ...inputs }, opts); }
 }
@@ -163,4 +183,5 @@ for (const [wave, pins] of Object.entries(environment.pins)) {
   before = [new Node("cutover-" + wave, inputs, { parent: new Part("Wave", wave), dependsOn: before })];
 }
 for (const [name, value] of Object.entries(knobs.extra ?? {})) new Node(name, { value }, { parent: new Part("Database", name) });
+for (const [name, value] of Object.entries(knobs.readable ?? {})) new Readable(name, { value }, { parent: new Part("Database", name) });
 `;
