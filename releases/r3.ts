@@ -151,9 +151,10 @@ export const r3: Release = {
       },
       {
         id: "vector-store-unwritten",
-        title: "The mirror vector-store, the data residency moves and offboarding have no migration yet",
+        title:
+          "The mirror vector-store is not registered; the data residency moves and offboarding have no migration yet",
         state: "open",
-        mend: "add migrations/vector-store.ts and Alembic revisions 0004 and 0005, then remove this blocker from releases/r3.ts",
+        mend: "register the mirror vector-store in migrations/mirrors.ts and write the others, then remove this blocker from releases/r3.ts",
       },
     ],
     apis: { platform: "^2.0.0" },

@@ -14,6 +14,8 @@ const foreignKeys = [
   "ALTER TABLE prompt_bodies ADD CONSTRAINT prompt_bodies_prompt_id_fkey FOREIGN KEY (prompt_id) REFERENCES prompts (id) ON DELETE CASCADE",
   "ALTER TABLE message_bodies ADD CONSTRAINT message_bodies_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages (id) ON DELETE CASCADE",
 ];
+const vectorKey =
+  "ALTER TABLE chunk_embeddings ADD CONSTRAINT chunk_embeddings_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES chunks (id) ON DELETE CASCADE";
 
 describe("alembic, one process for many databases", function () {
   this.timeout(120_000);
@@ -33,11 +35,11 @@ describe("alembic, one process for many databases", function () {
     const client = await connect();
     for (const statement of statements) await client.query(statement);
   };
-  const setPosition = (position: string) =>
+  const setPosition = (position: string, mirror = "prompt-encryption") =>
     query(
       "CREATE SCHEMA rc",
       "CREATE TABLE rc.mirror (mirror text PRIMARY KEY, position text NOT NULL)",
-      `INSERT INTO rc.mirror VALUES ('prompt-encryption', '${position}')`,
+      `INSERT INTO rc.mirror VALUES ('${mirror}', '${position}')`,
       "ALTER SCHEMA rc OWNER TO rc_migrator",
       "ALTER TABLE rc.mirror OWNER TO rc_migrator",
     );
@@ -87,11 +89,20 @@ describe("alembic, one process for many databases", function () {
   it("leaves the same catalog after up, down and up at every revision", async () => {
     const url = urls[0] ?? "";
     const seen = new Map<string, string[]>();
-    for (const revision of ["0001", "0002", "0003"]) {
+    for (const revision of ["0001", "0002", "0003", "0004", "0005"]) {
       await upgradeTo(one(), revision);
       seen.set(revision, await readCatalog(url));
     }
-    assert.equal(new Set([...seen.values()].map((lines) => lines.join("\n"))).size, 3);
+    assert.equal(new Set([...seen.values()].map((lines) => lines.join("\n"))).size, 5);
+    await downgradeTo(one(), "0004");
+    const refilled = await readCatalog(url);
+    const lacking = (seen.get("0004") ?? []).filter((line) => !refilled.includes(line));
+    assert.equal(lacking.filter((line) => /chunk_embeddings_chunk_id_fkey/.test(line)).length, 1);
+    assert.equal(lacking.length, 1);
+    await query("SET ROLE rc_migrator", vectorKey);
+    assert.deepEqual(await readCatalog(url), seen.get("0004"));
+    await downgradeTo(one(), "0003");
+    assert.deepEqual(await readCatalog(url), seen.get("0003"));
     await downgradeTo(one(), "0002");
     // The rebuilt source has no foreign key until the engine has filled it; nothing else may differ.
     const rebuilt = await readCatalog(url);
@@ -102,8 +113,8 @@ describe("alembic, one process for many databases", function () {
     assert.deepEqual(await readCatalog(url), seen.get("0002"));
     await downgradeTo(one(), "0001");
     assert.deepEqual(await readCatalog(url), seen.get("0001"));
-    await upgradeTo(one(), "0003");
-    assert.deepEqual(await readCatalog(url), seen.get("0003"));
+    await upgradeTo(one(), "0005");
+    assert.deepEqual(await readCatalog(url), seen.get("0005"));
     await downgradeTo(one(), "base");
     const bare = (await readCatalog(url)).filter((line) => !line.includes("alembic_version"));
     assert.deepEqual(bare, []);
@@ -155,6 +166,28 @@ describe("alembic, one process for many databases", function () {
     assert.match((await downgradeTo(one(), "0001"))[0]?.reason ?? "", /mirroring; allowed only when it is off/);
     await query("UPDATE rc.mirror SET position = 'off'");
     assert.equal((await downgradeTo(one(), "0001"))[0]?.status, "done");
+  });
+
+  for (const position of ["off", "mirroring", "switched"])
+    it(`refuses to drop the vectors of pgvector while their mirror is ${position}`, async () => {
+      await upgradeTo(one(), "0004");
+      await setPosition(position, "vector-store");
+      const [result] = await upgradeTo(one(), "0005");
+      assert.equal(result?.status, "refused");
+      assert.match(result?.reason ?? "", new RegExp(`drop chunk_embeddings while mirror vector-store is ${position};`));
+      await query("UPDATE rc.mirror SET position = 'retired'");
+      assert.equal((await upgradeTo(one(), "0005"))[0]?.to, "0005");
+    });
+
+  it("refuses to drop the register of vectors unless their mirror is off and it is empty", async () => {
+    await upgradeTo(one(), "0004");
+    await query("INSERT INTO chunk_vectors VALUES (gen_random_uuid(), 1, 'ready')");
+    assert.match((await downgradeTo(one(), "0003"))[0]?.reason ?? "", /chunk_vectors, which holds rows/);
+    await query("DELETE FROM chunk_vectors");
+    await setPosition("mirroring", "vector-store");
+    assert.match((await downgradeTo(one(), "0003"))[0]?.reason ?? "", /mirroring; allowed only when it is off/);
+    await query("UPDATE rc.mirror SET position = 'off'");
+    assert.equal((await downgradeTo(one(), "0003"))[0]?.status, "done");
   });
 
   it("refuses to drop the baseline while any table holds rows", async () => {
