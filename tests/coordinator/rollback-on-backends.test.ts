@@ -86,7 +86,10 @@ for (const kind of ["s3", "postgres"] as const)
       assert.deepEqual(faults, []);
       assert.deepEqual(
         entries.map(({ act, phase }) => `${act} ${phase}`),
-        ["promotion", "promotion", "rollback"].flatMap((act) => [`${act} begun`, `${act} ended`]),
+        [
+          "onboarding ended",
+          ...["promotion", "promotion", "rollback"].flatMap((act) => [`${act} begun`, `${act} ended`]),
+        ],
       );
       assert.ok(entries.at(-1)?.notes.includes("error rate"));
     });
