@@ -91,7 +91,7 @@ describe("migration provider, over gRPC", () => {
   it("names the kinds it knows when a newer program left another", async () => {
     await assert.rejects(
       provider.call("create", "CreateRequest", { setProperties: { ...inputs, kind: "teleport" } }),
-      /kind "teleport": allowed are guard, tenants, smoke, flags, prepare, cutover, finalize/,
+      /kind "teleport": allowed are guard, tenants, smoke, traffic, flags, prepare, cutover, finalize/,
     );
   });
 });
